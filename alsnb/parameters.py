@@ -1,0 +1,401 @@
+"""Every parameter of a run, typed, validated and documented in one place.
+
+One flat set of names serves the profiles in ``params/``, ``alsnb run --set``, the
+notebooks' parameter cells and ``papermill -p`` alike. The defaults are the demo profile.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from alsnb.errors import ParameterError
+
+Classifier = Literal[
+    "svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"
+]
+Representation = Literal["radiomics", "dl7", "dl8"]
+
+
+def _field(default: Any, meaning: str, section: str, unit: str = "", **limits: Any) -> Any:
+    return Field(
+        default, description=meaning, json_schema_extra={"section": section, "unit": unit}, **limits
+    )
+
+
+class Parameters(BaseModel):
+    """The parameters of one run; see ``book/parameters.md`` for the generated reference."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    # One line a parameter reads as the table it is.
+    # fmt: off
+    # Run
+    run_dir: str = _field("", "Folder of the run; empty: runs/demo of the project", "Run")
+    profile: str = _field("demo", "Name shown in the banner of every page", "Run")
+    seed: int = _field(42, "Seed of folds, SMOTE, networks and the simulation", "Run", ge=0, le=2**31 - 1)
+    n_jobs: int = _field(-1, "Worker processes; -1: one per core", "Run", ge=-1, le=1024)
+
+    # Cohort
+    bids_root: str = _field("", "BIDS folder of real scans; empty: the simulated cohort", "Cohort")
+    id_column: str = _field("participant_id", "Column of participants.tsv with the BIDS subject", "Cohort", min_length=1)
+    age_column: str = _field("age", "Column with age in years; empty: no age", "Cohort")
+    sex_column: str = _field("sex", "Column with sex; empty: no sex", "Cohort")
+    group_column: str = _field("group", "Column with the diagnosis", "Cohort", min_length=1)
+    positive_label: str = _field("ALS", "Label in group_column of the positive class", "Cohort", min_length=1)
+    negative_label: str = _field("mimic", "Label in group_column of the negative class", "Cohort", min_length=1)
+    positive_name: str = _field("", "Positive class as shown in the book; empty: its label", "Cohort")
+    negative_name: str = _field("", "Negative class as shown in the book; empty: its label", "Cohort")
+    male_label: str = _field("M", "Label of men in sex_column", "Cohort")
+    female_label: str = _field("F", "Label of women in sex_column", "Cohort")
+    session: str = _field("", "Session to take when a subject has several (ses-01 or 01)", "Cohort")
+    acquisition: str = _field("", "Value of the acq- entity to take when there are several", "Cohort")
+    run: str = _field("", "Value of the run- entity to take when there are several", "Cohort")
+    require_scan: bool = _field(True, "Exclude participants without a usable T1w scan", "Cohort")
+
+    # Simulated cohort
+    n_subjects: int = _field(120, "Subjects to simulate, in the paper's proportions", "Simulated cohort", ge=8, le=100_000)
+    voxel_mm: float = _field(2.0, "Voxel size of simulated scans", "Simulated cohort", "mm", ge=0.8, le=8)
+    precentral_loss: float = _field(0.25, "Mean fraction of precentral grey matter that ALS patients lost", "Simulated cohort", "fraction", ge=0, le=1)
+    precentral_loss_sd: float = _field(0.10, "Its standard deviation between patients", "Simulated cohort", "fraction", ge=0, le=1)
+    cst_signal_change: float = _field(0.05, "Mean fraction of white-matter signal lost along the corticospinal tract", "Simulated cohort", "fraction", ge=0, le=1)
+    cst_signal_change_sd: float = _field(0.02, "Its standard deviation between patients", "Simulated cohort", "fraction", ge=0, le=1)
+    cortical_loss: float = _field(0.0, "Mean fraction of all cortical grey matter that ALS patients lost", "Simulated cohort", "fraction", ge=0, le=1)
+    cortical_loss_sd: float = _field(0.0, "Its standard deviation between patients", "Simulated cohort", "fraction", ge=0, le=1)
+
+    # Intensities
+    histogram_bin_width: float = _field(5.0, "Width of an intensity bin", "Intensities", "grey values of the scan", gt=0)
+
+    # Brain extraction
+    mask: Literal["auto", "deepbrain", "given", "nonzero"] = _field("auto", "How the brain is found: given if there is one, nonzero if the scan is brain-extracted, DeepBrain otherwise", "Brain extraction")
+    mask_threshold: float = _field(0.5, "Probability above which DeepBrain's voxel is brain", "Brain extraction", "probability", gt=0, lt=1)
+    mask_root: str = _field("", "BIDS derivatives folder with *_desc-brain_mask.nii.gz; empty: bids_root/derivatives", "Brain extraction")
+
+    # Radiomics
+    radiomics_normalize: bool = _field(True, "Z-score the scan before the features are computed", "Radiomics")
+    radiomics_resample_mm: float = _field(0.0, "Isotropic voxel size to resample to; 0: as stored", "Radiomics", "mm", ge=0, le=10)
+    radiomics_bin_count: int = _field(32, "Grey levels of the texture matrices", "Radiomics", "levels", ge=2, le=1024)
+    radiomics_engine: Literal["fast", "pyradiomics"] = _field("fast", "fast: diameters from the convex hull, every value PyRadiomics' own", "Radiomics")
+
+    # Deep features
+    weights: str = _field("simulated", "Weights of the 3D-CNN: simulated (shipped), adnet (the authors', downloaded) or a file", "Deep features", min_length=1)
+    batch_norm: Literal["running", "batch"] = _field("running", "Batch norm in evaluation mode, or with each scan's own statistics as the released script does", "Deep features")
+    orientation: str = _field("auto", "Axis order given to the network: auto (what its weights were trained on), as_stored, PIR, ...", "Deep features", min_length=1)
+
+    # Classification
+    protocol: Literal["published", "released", "nested"] = _field("published", "Evaluation protocol", "Classification")
+    representations: list[Representation] = _field(["radiomics", "dl7", "dl8"], "Image representations to classify", "Classification", min_length=1)
+    classifiers: list[Classifier] = _field(["svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"], "Classifiers to run", "Classification", min_length=1)
+    n_folds: int = _field(3, "Folds of the evaluation", "Classification", ge=2, le=20)
+    smote_k: int = _field(5, "SMOTE's nearest neighbours; lowered, and said so, where the minority class is too small", "Classification", ge=1, le=50)
+    dnn_trials: int = _field(5, "Trials of each network with other initial weights", "Classification", ge=1, le=100)
+    dnn_epochs: int = _field(200, "Most epochs a network trains", "Classification", ge=1, le=10_000)
+    # fmt: on
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Parameters:
+        if self.positive_label == self.negative_label:
+            raise ValueError(f"positive_label and negative_label are both {self.positive_label!r}")
+        if len(set(self.classifiers)) < len(self.classifiers):
+            raise ValueError("classifiers names one twice")
+        if len(set(self.representations)) < len(self.representations):
+            raise ValueError("representations names one twice")
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the run is on the simulated cohort."""
+        return not self.bids_root
+
+    def subset(self, *sections: str) -> dict[str, Any]:
+        """Parameters of some sections, for hashes of what depends on them.
+
+        Parameters
+        ----------
+        *sections : str
+            Sections such as ``"Radiomics"``.
+
+        Returns
+        -------
+        dict
+            Name to value.
+        """
+        return {n: getattr(self, n) for n in type(self).model_fields if section_of(n) in sections}
+
+
+def section_of(name: str) -> str:
+    """Section of the reference in which a parameter stands.
+
+    Parameters
+    ----------
+    name : str
+        A parameter.
+
+    Returns
+    -------
+    str
+        For instance ``"Cohort"``.
+    """
+    return str(_extra(name)["section"])
+
+
+def _extra(name: str) -> dict[str, Any]:
+    extra = Parameters.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return extra
+
+
+def validate(values: Mapping[str, Any], source: str = "") -> Parameters:
+    """Make parameters of plain values.
+
+    Parameters
+    ----------
+    values : mapping
+        Name to value; names left out take the demo profile's value.
+    source : str, default ""
+        Where the values come from, named in the error.
+
+    Returns
+    -------
+    alsnb.parameters.Parameters
+        Frozen and validated.
+
+    Raises
+    ------
+    ParameterError
+        Naming every unknown name with the nearest valid one, every wrong type and every
+        value out of range, all at once.
+    """
+    known = list(Parameters.model_fields)
+    problems = []
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            problems.append(f"unknown parameter {name!r}{hint}")
+    clean = {n: _plain(n, v) for n, v in values.items() if n in known}
+    try:
+        parameters = Parameters.model_validate(clean)
+    except ValidationError as error:
+        for item in error.errors():
+            name = ".".join(str(part) for part in item["loc"])
+            got = "" if not name else f" (got {item['input']!r})"
+            message = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{name + ': ' if name else ''}{message}{got}")
+    if problems:
+        where = f"{source}: " if source else ""
+        raise ParameterError(where + "; ".join(problems))
+    return parameters
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Accept what YAML and shells write for a value: 2 for 2.0, null for an empty text."""
+    annotation = Parameters.model_fields[name].annotation
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if annotation is str and value is None:
+        return ""
+    if annotation is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def parse_assignments(items: Iterable[str]) -> dict[str, Any]:
+    """Read ``key=value`` texts of the command line.
+
+    Parameters
+    ----------
+    items : iterable of str
+        ``"n_subjects=60"``; the value is read as YAML unless the parameter is a text.
+
+    Returns
+    -------
+    dict
+        Name to value.
+
+    Raises
+    ------
+    ParameterError
+        When an item has no ``=`` or its value is not YAML.
+    """
+    values: dict[str, Any] = {}
+    for item in items:
+        name, sign, text = item.partition("=")
+        if not sign:
+            raise ParameterError(f"{item!r} is not key=value")
+        field = Parameters.model_fields.get(name)
+        if field is not None and field.annotation is str:
+            values[name] = text
+            continue
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ParameterError(f"{name}: {text!r} is not a value ({error})") from error
+    return values
+
+
+def load_profile(profile: str | Path, folder: Path) -> dict[str, Any]:
+    """Read a profile: a name in ``params/`` or a YAML file of one's own.
+
+    Parameters
+    ----------
+    profile : str or pathlib.Path
+        ``"demo"``, ``"paper"``, ``"bids"`` or a path ending in .yaml or .yml.
+    folder : pathlib.Path
+        The folder with the named profiles.
+
+    Returns
+    -------
+    dict
+        Name to value, not yet validated.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such profile or it is no flat YAML mapping.
+    """
+    path = Path(profile)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = folder / f"{profile}.yaml"
+    if not path.is_file():
+        names = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise ParameterError(f"no profile {profile}: give one of {names} or a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: not YAML ({error})") from error
+    if not isinstance(values, dict):
+        raise ParameterError(
+            f"{path}: expected 'name: value' lines, found a {type(values).__name__}"
+        )
+    return values
+
+
+def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
+    """Make parameters of the values a notebook has assigned so far.
+
+    Reads the cells executed before the call (the parameters cell and the one that
+    papermill injects), so a misspelt ``-p`` raises instead of being ignored. Names that
+    the notebook doesn't list come from the run folder's ``run.json`` where there is one.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The notebook's ``globals()``.
+
+    Returns
+    -------
+    alsnb.parameters.Parameters
+        Validated.
+
+    Raises
+    ------
+    ParameterError
+        As :func:`validate`.
+    """
+    names: list[str] = []
+    for cell in list(namespace.get("In", []))[:-1]:
+        try:
+            body = ast.parse(cell).body
+        except SyntaxError:  # a cell magic
+            continue
+        for node in body:
+            if isinstance(node, ast.Assign):
+                names += [t.id for t in node.targets if isinstance(t, ast.Name)]
+    if "In" not in namespace:
+        names = [n for n in Parameters.model_fields if n in namespace]
+    values = {n: namespace[n] for n in dict.fromkeys(names) if n in namespace}
+    remembered = _remembered(values.get("run_dir", ""))
+    return validate({**remembered, **values}, "this notebook's parameters")
+
+
+def _remembered(run_dir: str) -> dict[str, Any]:
+    """Parameters that a run folder was made with, empty when it is new."""
+    record = Path(run_dir or ".") / "run.json"
+    if not run_dir or not record.is_file():
+        return {}
+    return dict(json.loads(record.read_text(encoding="utf-8"))["parameters"])
+
+
+def reference() -> str:
+    """Write the parameter reference of the book.
+
+    Returns
+    -------
+    str
+        Markdown: a table for each section with meaning, unit and demo value.
+    """
+    lines = [
+        "# Parameters",
+        "",
+        "One flat set of names serves the profiles in `params/`, `alsnb run --set name=value`,",
+        "the parameter cell of every notebook and `papermill -p name value`. The default is the",
+        "demo profile's value. An unknown name or a value of the wrong type stops a run before",
+        "it starts and names the nearest valid one.",
+        "",
+        "This page is generated from the typed model in `alsnb/parameters.py`",
+        "(`alsnb parameters --write`); a test keeps it equal.",
+    ]
+    section = ""
+    for name, field in Parameters.model_fields.items():
+        if section_of(name) != section:
+            section = section_of(name)
+            lines += [
+                "",
+                f"## {section}",
+                "",
+                "| Name | Meaning | Values | Default |",
+                "|---|---|---|---|",
+            ]
+        unit = _extra(name)["unit"]
+        meaning = f"{field.description} ({unit})" if unit else field.description
+        lines.append(f"| `{name}` | {meaning} | {_values(name)} | `{field.default!r}` |")
+    return "\n".join(lines) + "\n"
+
+
+def demo_profile() -> str:
+    """Write the demo profile, every parameter with its meaning.
+
+    Returns
+    -------
+    str
+        YAML that :func:`load_profile` reads back as the model's defaults.
+    """
+    lines = [
+        "# The demo profile: the default of every parameter. Generated from the typed model",
+        "# (`alsnb parameters --write`). A file of one's own needs only what differs.",
+    ]
+    section = ""
+    for name, field in Parameters.model_fields.items():
+        if section_of(name) != section:
+            section = section_of(name)
+            lines += ["", f"# {section}"]
+        value = json.dumps(field.default, ensure_ascii=False)
+        unit = f" ({_extra(name)['unit']})" if _extra(name)["unit"] else ""
+        lines.append(f"{name}: {value}  # {field.description}{unit}")
+    return "\n".join(lines) + "\n"
+
+
+def _values(name: str) -> str:
+    schema = Parameters.model_json_schema()["properties"][name]
+    schema = schema.get("items", schema) if schema.get("type") == "array" else schema
+    if "enum" in schema:
+        return ", ".join(f"`{v}`" for v in schema["enum"])
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    kinds = {"number": "number", "integer": "whole number", "boolean": "true or false"}
+    kind = kinds.get(schema["type"], "text")
+    if low is None and high is None:
+        return kind
+    opening = "above" if "exclusiveMinimum" in schema else "from"
+    closing = "below" if "exclusiveMaximum" in schema else "to"
+    low_text = f" {opening} {low:g}" if low is not None else ""
+    high_text = f" {closing} {high:g}" if high is not None else ""
+    return kind + low_text + high_text

@@ -1,0 +1,86 @@
+"""Real parts for the tests: scans on disk, the reference data, one small executed run."""
+
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from alsnb import parameters, run
+from alsnb.book import build_book
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Small enough for a test, large enough for three folds with SMOTE: 8 mimics of 48.
+SMALL_RUN = {
+    "n_subjects": 48,
+    "voxel_mm": 4.0,
+    "dnn_trials": 1,
+    "dnn_epochs": 20,
+    "n_jobs": 2,
+    "profile": "test",
+}
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Folder of real scans and reference values."""
+    folder = os.environ.get("ALSNB_TEST_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("ALSNB_TEST_DATA names no folder with the reference data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Path:
+    """Run folder of a small simulated study, every notebook executed."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    params = parameters.validate(SMALL_RUN | {"run_dir": str(folder)})
+    return run.run(params, progress=False)
+
+
+@pytest.fixture(scope="session")
+def small_book(small_run) -> Path:
+    """Folder of the rendered book of the small run."""
+    return build_book(small_run).parent
+
+
+@pytest.fixture
+def make_scan(tmp_path):
+    """Write a small NIfTI file and return its path."""
+
+    def make(
+        name="sub-01_T1w.nii.gz", data=None, affine=None, folder=tmp_path, dtype=np.float32
+    ) -> Path:
+        if data is None:
+            data = np.random.default_rng(0).uniform(1, 100, (12, 14, 10))
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(
+            nib.Nifti1Image(np.asarray(data, dtype=dtype), affine or np.diag([2, 2, 2, 1])), path
+        )
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_bids(tmp_path, make_scan):
+    """Write a BIDS folder of small scans from rows of a participants table."""
+
+    def make(
+        rows, header=("participant_id", "age", "sex", "group"), folder="bids", scans=True
+    ) -> Path:
+        root = tmp_path / folder
+        root.mkdir(parents=True, exist_ok=True)
+        lines = ["\t".join(header), *("\t".join(str(v) for v in row) for row in rows)]
+        (root / "participants.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if scans:
+            for i, row in enumerate(rows):
+                subject = row[0] if str(row[0]).startswith("sub-") else f"sub-{row[0]}"
+                data = np.random.default_rng(i).uniform(1, 100, (12, 14, 10))
+                make_scan(f"{subject}/anat/{subject}_T1w.nii.gz", data, folder=root)
+        return root
+
+    return make

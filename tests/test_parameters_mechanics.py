@@ -1,0 +1,112 @@
+"""Mechanics: one set of names, clear errors, generated references kept equal."""
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+
+from alsnb import parameters
+from alsnb.errors import ParameterError
+from alsnb.parameters import Parameters
+
+
+def test_unknown_name_is_named_with_the_nearest():
+    with pytest.raises(ParameterError, match="'n_subject'; did you mean 'n_subjects'"):
+        parameters.validate({"n_subject": 10})
+
+
+def test_all_problems_at_once():
+    with pytest.raises(ParameterError) as caught:
+        parameters.validate({"mask": "magic", "n_folds": "three", "smote_k": 0, "sed": 1})
+    for word in ("mask", "n_folds", "smote_k", "'sed'", "'seed'"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_subjects", 12.5),
+        ("n_subjects", True),
+        ("voxel_mm", "2"),
+        ("precentral_loss", 1.5),
+        ("require_scan", "yes"),
+        ("classifiers", ["svm_linear", "svm_linear"]),
+        ("classifiers", []),
+        ("representations", ["dl9"]),
+        ("negative_label", "ALS"),
+    ],
+)
+def test_wrong_values_raise(name, value):
+    with pytest.raises(ParameterError, match=name):
+        parameters.validate({name: value})
+
+
+def test_whole_numbers_serve_as_numbers_and_null_as_empty():
+    p = parameters.validate({"voxel_mm": 3, "age_column": None, "positive_label": 1})
+    assert (p.voxel_mm, p.age_column, p.positive_label) == (3.0, "", "1")
+
+
+def test_assignments_are_read_as_yaml_but_texts_stay_texts():
+    values = parameters.parse_assignments(
+        ["n_folds=5", "representations=[dl7, dl8]", "positive_label=1", "bids_root=/a b=c"]
+    )
+    assert values == {
+        "n_folds": 5,
+        "representations": ["dl7", "dl8"],
+        "positive_label": "1",
+        "bids_root": "/a b=c",
+    }
+    with pytest.raises(ParameterError, match="not key=value"):
+        parameters.parse_assignments(["n_folds"])
+
+
+@pytest.mark.parametrize("name", ["demo", "paper", "bids"])
+def test_profiles_are_valid(name):
+    values = parameters.load_profile(name, ROOT / "params")
+    assert parameters.validate(values).profile == name
+
+
+def test_demo_profile_lists_every_default():
+    values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text(encoding="utf-8"))
+    assert values == Parameters().model_dump()
+    assert (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8") == parameters.demo_profile()
+
+
+def test_reference_page_is_current():
+    page = (ROOT / "book" / "parameters.md").read_text(encoding="utf-8")
+    assert page == parameters.reference()
+    assert all(f"`{name}`" in page for name in Parameters.model_fields)
+
+
+def test_profile_errors(tmp_path):
+    with pytest.raises(ParameterError, match="demo"):
+        parameters.load_profile("nosuch", ROOT / "params")
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(ParameterError, match="found a list"):
+        parameters.load_profile(tmp_path / "list.yaml", ROOT / "params")
+
+
+def test_notebook_defaults_are_the_models():
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        cell = next(c for c in cells if "parameters" in c.metadata.get("tags", []))
+        values: dict = {}
+        exec(cell.source, values)
+        values = {k: v for k, v in values.items() if not k.startswith("__")}
+        defaults = Parameters().model_dump()
+        assert values == {name: defaults[name] for name in values}, path.name
+
+
+def test_notebook_parameters_refuse_a_misspelt_injection():
+    namespace = {"In": ["", "seed = 42", "# Parameters\nbids_rot = 'x'", "call()"]}
+    namespace |= {"seed": 42, "bids_rot": "x"}
+    with pytest.raises(ParameterError, match="did you mean 'bids_root'"):
+        parameters.from_notebook(namespace)
+
+
+def test_notebook_parameters_remember_the_run(tmp_path):
+    (tmp_path / "run.json").write_text('{"parameters": {"n_subjects": 33, "seed": 7}}')
+    cell = f"run_dir = {str(tmp_path)!r}\nseed = 42"
+    namespace = {"In": ["", cell, "call()"], "run_dir": str(tmp_path), "seed": 42}
+    p = parameters.from_notebook(namespace)
+    assert (p.n_subjects, p.seed) == (33, 42)
