@@ -1,0 +1,450 @@
+"""Radiomic features: PyRadiomics' 107, in the paper's class counts.
+
+The paper (section 2.2.1) takes 18 first-order, 14 shape, 24 GLCM, 14 GLDM, 16 GLRLM,
+16 GLSZM and 5 NGTDM features of the brain from PyRadiomics, after normalising and, if
+necessary, resampling the scan and checking the mask. Its settings are not printed; ours are
+in ``data/radiomics.yaml`` with their meaning, and every one can be overridden.
+
+Two engines give the same values: ``"pyradiomics"`` is the package as installed, ``"fast"``
+is the package with the surface mesh's coefficients from :mod:`alsnb.convex_diameters`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+import yaml
+from numpy.typing import NDArray
+from radiomics import __version__ as pyradiomics_version
+from radiomics import getParameterValidationFiles, imageoperations
+from radiomics.featureextractor import RadiomicsFeatureExtractor
+from radiomics.shape import RadiomicsShape
+
+from alsnb.convex_diameters import calculate_coefficients, principal_variances
+from alsnb.errors import MaskError, ParameterError, ScanError
+from alsnb.scan import AFFINE_TOLERANCE, Scan
+
+Engine = Literal["fast", "pyradiomics"]
+
+_PACKAGED: dict[str, Any] = yaml.safe_load(
+    (files("alsnb") / "data" / "radiomics.yaml").read_text(encoding="utf-8")
+)
+#: Number of features of each class, in the paper's order (section 2.2.1).
+FEATURE_CLASSES: dict[str, int] = {
+    name: len(features) for name, features in _PACKAGED["featureClass"].items()
+}
+#: The 107 names in the order of every feature table.
+FEATURE_NAMES: tuple[str, ...] = tuple(
+    f"original_{name}_{feature}"
+    for name, features in _PACKAGED["featureClass"].items()
+    for feature in features
+)
+#: Fewest grey levels that hold a texture at all, and most that are tried: the co-occurrence
+#: matrices of n levels take 13 n² numbers, 0.1 GB at 1024.
+MIN_LEVELS, MAX_LEVELS = 2, 1024
+#: Smallest and largest voxel to resample to, mm (those that scans may have).
+_VOXEL_RANGE = (0.05, 20.0)
+
+
+def settings(
+    *,
+    normalize: bool | None = None,
+    normalize_scale: float | None = None,
+    voxel_mm: float | Sequence[float] | None = None,
+    bin_count: int | None = None,
+    bin_width: float | None = None,
+    correct_mask: bool | None = None,
+    label: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make the settings of :func:`radiomics`: the content of a PyRadiomics parameter file.
+
+    Parameters
+    ----------
+    normalize : bool, optional
+        Whether to z-score the whole image first. Here and below, None keeps the packaged
+        value (``data/radiomics.yaml``).
+    normalize_scale : float, optional
+        Factor on the z-scores, greater than 0.
+    voxel_mm : float or sequence of float, optional
+        Voxel size to resample to, mm, one for all or one for each stored axis; 0 keeps the
+        size as stored.
+    bin_count : int, optional
+        Number of grey levels between the mask's lowest and highest intensity, 2 to
+        1024. Not together with `bin_width`.
+    bin_width : float, optional
+        Width of a grey level in units of the (normalised and scaled) image, greater than 0.
+    correct_mask : bool, optional
+        Whether a mask on another grid is resampled to the image rather than refused.
+    label : int, optional
+        Value of the region's voxels in an integer mask, at least 1.
+    extra : mapping, optional
+        Any other key of PyRadiomics' ``setting`` section, by its own name; None as a value
+        takes PyRadiomics' default.
+
+    Returns
+    -------
+    dict
+        With the keys ``setting``, ``imageType`` and ``featureClass``: plain values that can
+        be stored as YAML or JSON and given to PyRadiomics' command line.
+
+    Raises
+    ------
+    ParameterError
+        When a key is unknown (the nearest known one is named), a value has the wrong type or
+        range, or both bin count and bin width are given.
+    """
+    chosen: dict[str, Any] = {}
+    if normalize is not None:
+        chosen["normalize"] = _boolean("normalize", normalize)
+    if normalize_scale is not None:
+        chosen["normalizeScale"] = _number("normalize_scale", normalize_scale)
+    if voxel_mm is not None:
+        chosen["resampledPixelSpacing"] = _voxel_size(voxel_mm)
+    if bin_count is not None:
+        chosen["binCount"] = _integer("bin_count", bin_count, MIN_LEVELS, MAX_LEVELS)
+    if bin_width is not None:
+        chosen["binWidth"] = _number("bin_width", bin_width)
+    if correct_mask is not None:
+        chosen["correctMask"] = _boolean("correct_mask", correct_mask)
+    if label is not None:
+        chosen["label"] = _integer("label", label, 1)
+    known = _known_settings()
+    for key, value in (extra or {}).items():
+        if key not in known:
+            raise ParameterError(f"unknown radiomics setting {key!r}{_nearest(str(key), known)}")
+        if key in chosen:
+            raise ParameterError(f"radiomics setting {key!r} is given twice, remove one")
+        chosen[key] = value
+
+    if chosen.get("binCount") is not None and chosen.get("binWidth") is not None:
+        raise ParameterError(
+            "bin_count and bin_width exclude each other; give one (the other as null)"
+        )
+    result = deepcopy(_PACKAGED)
+    values: dict[str, Any] = result["setting"]
+    if chosen.get("binWidth") is not None:
+        values.pop("binCount", None)
+    values.update(chosen)
+    result["setting"] = {key: value for key, value in values.items() if value is not None}
+    _validated(result)
+    return result
+
+
+def radiomics(
+    scan: Scan,
+    mask: NDArray[Any],
+    settings: Mapping[str, Any],
+    *,
+    mask_affine: NDArray[np.floating] | None = None,
+    orientation: str = "as_stored",
+    engine: Engine = "fast",
+) -> pd.Series:
+    """Compute the 107 features of one region of one scan.
+
+    Parameters
+    ----------
+    scan : Scan
+        The scan.
+    mask : numpy.ndarray
+        The region in the scan's stored axis order: bool, or integers of which
+        ``settings["setting"]["label"]`` is meant.
+    settings : mapping
+        From :func:`settings`.
+    mask_affine : numpy.ndarray, optional
+        Shape (4, 4), mm: where the mask lies when it has a grid of its own. Needs
+        ``correctMask`` or resampling. None: on the scan's grid.
+    orientation : str, default "as_stored"
+        Axes given to PyRadiomics. As stored is what PyRadiomics does with the file; then
+        the three 2-D diameters and the grid of a resampling depend on how the file is
+        stored. ``"RAS"`` makes them mean the same in files of any orientation.
+    engine : {"fast", "pyradiomics"}
+        ``"pyradiomics"`` is the plain package. ``"fast"`` finds the diameters from convex
+        hulls: equal to 1e-9 (relative), and several times faster, the finer the grid the
+        more.
+
+    Returns
+    -------
+    pandas.Series
+        107 floats named and ordered as :data:`FEATURE_NAMES`. Its ``attrs`` hold what to
+        check before believing them: ``n_voxels`` (voxels in the region, after resampling),
+        ``n_bins`` (grey levels that occur), ``n_levels`` (the highest grey level),
+        ``voxel_mm`` (voxel size used, three floats), ``engine`` and ``pyradiomics``
+        (version).
+
+    Raises
+    ------
+    MaskError
+        When the mask lies on another grid, lacks the label, is too small or has too few
+        dimensions, with PyRadiomics' reason.
+    ScanError
+        When PyRadiomics fails (reason ``radiomics_failed``), the bin width makes too many
+        grey levels (``radiomics_levels``) or a feature is not finite
+        (``radiomics_not_finite``, naming the features).
+    ParameterError
+        When engine or settings are not valid.
+    """
+    if engine not in ("fast", "pyradiomics"):
+        raise ParameterError(f"engine is {engine!r}, expected 'fast' or 'pyradiomics'")
+    where: dict[str, Any] = {"subject": scan.subject, "path": scan.path}
+    values = settings.get("setting", {})
+    may_differ = values.get("correctMask") or values.get("resampledPixelSpacing")
+    image, region = _images(scan, mask, mask_affine, orientation, bool(may_differ))
+    with _quiet() as complaints, _one_thread():
+        extractor = _validated(settings, engine)
+        try:
+            found = extractor.execute(image, region)
+        except ScanError as error:  # from _Extractor, which does not know the scan
+            raise ScanError(error.reason, error.detail, **where) from None
+        except ValueError as error:  # every check of the mask that fails
+            if not np.isfinite(scan.stored).all():
+                raise ScanError(
+                    "not_finite", "has NaN or infinite voxels; repair or exclude it", **where
+                ) from error
+            raise MaskError(
+                "radiomics_mask",
+                f"PyRadiomics refuses the mask: {_text(error)}; look at the brain mask, "
+                "or see minimumROIDimensions, minimumROISize, correctMask and label",
+                **where,
+            ) from error
+        except Exception as error:  # ITK, memory, texture matrices
+            raise ScanError(
+                "radiomics_failed",
+                f"PyRadiomics failed ({type(error).__name__}: {_text(error)})",
+                **where,
+            ) from error
+    features = pd.Series(
+        [float(found.get(name, np.nan)) for name in FEATURE_NAMES],
+        index=list(FEATURE_NAMES),
+        dtype=float,
+        name=scan.subject or None,
+    )
+    bad = features.index[~np.isfinite(features)]
+    if len(bad):
+        shown = ", ".join(bad[:5]) + (", ..." if len(bad) > 5 else "")
+        because = f" ({complaints[0]})" if complaints else ""
+        seen = "{n_bins} grey levels in {n_voxels} voxels".format(**extractor.diagnostics)
+        raise ScanError(
+            "radiomics_not_finite",
+            f"{len(bad)} features are not finite: {shown}{because}; the region holds {seen}",
+            **where,
+        )
+    features.attrs.update(extractor.diagnostics)
+    features.attrs["engine"] = engine
+    features.attrs["pyradiomics"] = str(pyradiomics_version).removeprefix("v")
+    return features
+
+
+class _Extractor(RadiomicsFeatureExtractor):
+    """PyRadiomics' extractor, which also notes grey levels and can take the fast mesh."""
+
+    def __init__(self, parameters: dict[str, Any], engine: Engine):
+        super().__init__(parameters)
+        self.settings["additionalInfo"] = False  # hashes and statistics that nothing reads
+        self.engine = engine
+        self.diagnostics: dict[str, Any] = {}
+
+    def computeShape(self, image, mask, boundingBox, **kwargs):
+        """Shape features, by the engine's class."""
+        if self.engine != "fast":
+            return super().computeShape(image, mask, boundingBox, **kwargs)
+        shape = _FastShape(*imageoperations.cropToTumorMask(image, mask, boundingBox), **kwargs)
+        for name in self.enabledFeatures.get("shape") or ():
+            shape.enableFeatureByName(name)
+        return OrderedDict(
+            (f"original_shape_{name}", value) for name, value in shape.execute().items()
+        )
+
+    def computeFeatures(self, image, mask, imageTypeName, **kwargs):
+        """Features of intensity; notes the grey levels that they see."""
+        inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
+        values = sitk.GetArrayViewFromImage(image)[inside]
+        width = kwargs.get("binWidth", 25) if kwargs.get("binCount") is None else np.inf
+        if np.ptp(values) / width >= MAX_LEVELS:
+            raise ScanError(
+                "radiomics_levels",
+                f"a bin width of {width:g} would make {np.ptp(values) / width:.0f} grey levels "
+                f"of intensities from {values.min():g} to {values.max():g}, expected fewer than "
+                f"{MAX_LEVELS}; raise bin_width or set bin_count",
+            )
+        # The edges depend on the extremes alone, and PyRadiomics finds those in pure Python.
+        edges = imageoperations.getBinEdges(np.array([values.min(), values.max()]), **kwargs)
+        counts = np.bincount(np.digitize(values, edges))
+        self.diagnostics = {
+            "n_voxels": int(values.size),
+            "n_bins": int(np.count_nonzero(counts)),
+            "n_levels": len(counts) - 1,
+            "voxel_mm": tuple(float(s) for s in image.GetSpacing()),
+        }
+        return super().computeFeatures(image, mask, imageTypeName, **kwargs)
+
+
+class _FastShape(RadiomicsShape):
+    """Shape features with mesh coefficients and principal axes from counts."""
+
+    def _initSegmentBasedCalculation(self):
+        self.pixelSpacing = np.array(self.inputImage.GetSpacing()[::-1])
+        self.maskArray = sitk.GetArrayFromImage(self.inputMask) == self.label
+        self.SurfaceArea, self.Volume, self.diameters = calculate_coefficients(
+            self.maskArray, self.pixelSpacing
+        )
+        self.eigenValues = principal_variances(self.maskArray, self.pixelSpacing)
+
+    def getVoxelVolumeFeatureValue(self):
+        """Multiply the number of voxels by their volume (IBSI YEKZ), mm3."""
+        return np.count_nonzero(self.maskArray) * self.pixelSpacing.prod()
+
+
+def _images(
+    scan: Scan,
+    mask: NDArray[Any],
+    mask_affine: NDArray[np.floating] | None,
+    orientation: str,
+    may_differ: bool,
+) -> tuple[sitk.Image, sitk.Image]:
+    where: dict[str, Any] = {"subject": scan.subject, "path": scan.path}
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "bui":
+        raise MaskError(
+            "mask_values", f"mask holds {mask.dtype} values, expected bool or integers", **where
+        )
+    own_grid = mask_affine is not None
+    affine = scan.stored_affine if mask_affine is None else np.asarray(mask_affine, dtype=float)
+    moved = float(np.abs(affine - scan.stored_affine).max())
+    same = mask.shape == scan.stored.shape and moved <= AFFINE_TOLERANCE
+    if not same and not (own_grid and may_differ):
+        raise MaskError(
+            "mask_grid",
+            f"mask lies on another grid (shape {mask.shape}, scan {scan.stored.shape}; affines "
+            f"differ by up to {moved:.3g}); resample it, or give its affine and correct_mask",
+            **where,
+        )
+    if not mask.any():
+        raise MaskError("mask_empty", "mask is empty: no voxel is marked", **where)
+    if mask.all() and mask.min() == mask.max():  # which PyRadiomics calls "no labels found"
+        raise MaskError("mask_full", "mask covers the whole image, so it marks no region", **where)
+    labels = mask.astype(np.uint8 if mask.dtype == bool else np.uint32)
+    region = Scan(scan.subject, scan.path, labels, affine)
+    return _itk(scan, orientation), _itk(region, orientation)
+
+
+def _itk(volume: Scan, orientation: str) -> sitk.Image:
+    """Give a volume to ITK: index order (i, j, k), world left-posterior-superior."""
+    affine = volume.stored_affine if orientation == "as_stored" else volume.affine
+    if orientation not in ("as_stored", "RAS"):
+        raise ParameterError(f"orientation is {orientation!r}, expected 'as_stored' or 'RAS'")
+    array = volume.oriented(orientation)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))  # wants the slowest axis first
+    to_lps = np.diag([-1.0, -1.0, 1.0])
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(sizes.tolist())
+    image.SetDirection((to_lps @ affine[:3, :3] / sizes).ravel().tolist())
+    image.SetOrigin((to_lps @ affine[:3, 3]).tolist())
+    return image
+
+
+def _validated(parameters: Mapping[str, Any], engine: Engine = "fast") -> _Extractor:
+    """Make an extractor from parameters that PyRadiomics' own schema accepts."""
+    if set(parameters) != set(_PACKAGED) or dict(parameters["imageType"]) != {"Original": {}}:
+        raise ParameterError(
+            "radiomics settings have other sections than settings() gives; pass its result"
+        )
+    with _quiet():
+        try:
+            return _Extractor(deepcopy(dict(parameters)), engine)
+        except Exception as error:  # pykwalify raises kinds of its own
+            raise ParameterError(f"radiomics settings: {_text(error)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """Keep PyRadiomics and its validator silent; give back what they called an error."""
+    complaints: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            complaints.append(record.getMessage().strip().splitlines()[-1])
+
+    logs = [logging.getLogger(name) for name in ("radiomics", "pykwalify.core")]
+    before = [(log.handlers, log.propagate) for log in logs]
+    try:
+        for log in logs:
+            log.handlers, log.propagate = [Collector(logging.ERROR)], False
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield complaints
+    finally:
+        for log, (handlers, propagate) in zip(logs, before, strict=True):
+            log.handlers, log.propagate = handlers, propagate
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let ITK use one thread: its sums, so last digits, depend on the number of threads."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def _known_settings() -> list[str]:
+    """Every key that PyRadiomics' own schema allows in its ``setting`` section."""
+    schema = yaml.safe_load(Path(getParameterValidationFiles()[0]).read_text(encoding="utf-8"))
+    return list(schema["mapping"]["setting"]["mapping"])
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(key.lower().replace("_", ""), lower, n=1, cutoff=0.5)
+    return f", did you mean {lower[close[0]]!r}?" if close else f"; known: {', '.join(known)}"
+
+
+def _text(error: Exception) -> str:
+    return " ".join(" ".join(str(part) for part in error.args or (error,)).split())
+
+
+def _boolean(name: str, value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ParameterError(f"{name} is {value!r}, expected true or false")
+    return bool(value)
+
+
+def _integer(name: str, value: object, least: int, most: int = 2**31 - 1) -> int:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:  # type: ignore[operator]
+        raise ParameterError(f"{name} is {value!r}, expected a whole number, {least} to {most}")
+    return int(value)  # type: ignore[call-overload]
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ParameterError(f"{name} is {value!r}, expected a number")
+    if not np.isfinite(value) or value <= 0:
+        raise ParameterError(f"{name} is {value!r}, expected more than 0")
+    return float(value)
+
+
+def _voxel_size(value: float | Sequence[float]) -> list[float] | None:
+    sizes = list(value) if isinstance(value, Sequence) else [value] * 3
+    if len(sizes) != 3:
+        raise ParameterError(f"voxel_mm is {value!r}, expected one size or three, in mm")
+    low, high = _VOXEL_RANGE
+    for size in sizes:
+        number = isinstance(size, int | float | np.number) and not isinstance(size, bool)
+        if not number or not (size == 0 or low <= size <= high):
+            raise ParameterError(f"voxel_mm is {value!r}, expected 0 or {low} to {high} mm")
+    return [float(size) for size in sizes] if any(sizes) else None
