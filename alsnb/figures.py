@@ -1,0 +1,285 @@
+"""Figures of the study: tables in, matplotlib figures out, in one style.
+
+Every function returns a :class:`matplotlib.figure.Figure` and never shows it; nothing here
+computes a statistic. The sentence that describes a figure to somebody who can't see it is
+``figure.get_label()``.
+
+Tables name the class in a column ``label`` (1 positive, 0 negative), its display name in ``group``.
+
+Figures of the cohort live here; those of features, brains and results in their own modules, all
+offered under this name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from alsnb.brain_figures import BrainSlice, brain_slices, effect_map, mask_overlay
+from alsnb.demographics import MISSING
+from alsnb.feature_figures import (
+    embedding_projection,
+    feature_correlation,
+    feature_group_effects,
+    network_diagram,
+)
+from alsnb.figure_style import (
+    GROUP_COLOURS,
+    GROUP_MARKERS,
+    REFERENCE,
+    WIDTH,
+    HtmlTable,
+    described,
+    group_line,
+    groups_of,
+    style,
+    style_parameters,
+    styled,
+    styled_table,
+)
+from alsnb.result_figures import (
+    confusion_matrices,
+    grid_scores,
+    pr_curves,
+    roc_curves,
+    table3_forest,
+    table3_heatmap,
+)
+
+__all__ = [
+    "BrainSlice",
+    "HtmlTable",
+    "age_distribution",
+    "brain_slices",
+    "confusion_matrices",
+    "effect_map",
+    "embedding_projection",
+    "feature_correlation",
+    "feature_group_effects",
+    "grid_scores",
+    "intensity_histograms",
+    "mask_overlay",
+    "mask_quality",
+    "network_diagram",
+    "pr_curves",
+    "qq_plot",
+    "roc_curves",
+    "sex_bars",
+    "style",
+    "style_parameters",
+    "styled_table",
+    "table3_forest",
+    "table3_heatmap",
+]
+
+
+@styled
+def age_distribution(participants: pd.DataFrame, *, bin_years: float = 5.0) -> Figure:
+    """Draw the ages of both groups: histogram and cumulative distribution.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        Columns ``age`` (years) and ``label`` or ``group``.
+    bin_years : float, default 5
+        Width of a bin of the histogram.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
+    known = participants[participants["age"].notna()]
+    for label, name, own in groups_of(known):
+        shared: dict[str, Any] = {"x": own["age"].to_numpy(float), "color": GROUP_COLOURS[label]}
+        shared["label"] = f"{name} (n = {len(own)})"
+        sns.histplot(
+            **shared, ax=axes[0], stat="percent", binwidth=bin_years, element="step", alpha=0.25,
+            binrange=_span(known["age"], bin_years), linestyle=group_line(label),
+        )  # fmt: skip
+        sns.ecdfplot(**shared, ax=axes[1], stat="percent", linestyle=group_line(label))
+    axes[0].set(xlabel="Age (years)", ylabel="Share of the group (%)")
+    axes[1].set(xlabel="Age (years)", ylabel="Share up to this age (%)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return described(figure, "Histogram and cumulative distribution of age by group.")
+
+
+@styled
+def qq_plot(quantiles: pd.DataFrame) -> Figure:
+    """Draw age quantiles against normal ones, one panel per group (paper, Figure 2).
+
+    Parameters
+    ----------
+    quantiles : pandas.DataFrame
+        From :func:`alsnb.demographics.age_quantiles`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    groups = groups_of(quantiles)
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(WIDTH, 3.2), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, (label, name, own) in zip(axes[0], groups, strict=True):
+        ax.plot(own["theoretical"], own["reference"], "--", color=REFERENCE, label="normal")
+        ax.plot(
+            own["theoretical"], own["sample"], GROUP_MARKERS[label], markersize=3.5, alpha=0.7,
+            color=GROUP_COLOURS[label], label=f"{name} (n = {own['n'].max()})",
+        )  # fmt: skip
+        ax.set(xlabel="Normal quantile (sd)", ylabel="Age (years)")
+        ax.legend(loc="upper left")
+        ax.label_outer()
+    return described(figure, "Quantiles of age against those of a normal distribution, by group.")
+
+
+@styled
+def sex_bars(counts: pd.DataFrame) -> Figure:
+    """Draw the share of each sex by group, with the counts written on the bars.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        From :func:`alsnb.demographics.counts`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = counts[counts["variable"] == "sex"]
+    levels = [level for level in dict.fromkeys(table["level"]) if level != MISSING]
+    names = {"F": "Female", "M": "Male"}
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(levels) + 1.5))
+    for offset, (label, name, own) in zip((-0.2, 0.2), groups_of(table), strict=False):
+        own = own.set_index("level")
+        unknown = int(own["n"].get(MISSING, 0))
+        n, share = own["n"].reindex(levels), own["percent"].reindex(levels)
+        known = f"n = {n.sum()}" + (f", {unknown} unknown" if unknown else "")
+        bars = ax.barh(
+            np.arange(len(levels)) + offset, share, height=0.36, color=GROUP_COLOURS[label],
+            label=f"{name} ({known})",
+        )  # fmt: skip
+        ax.bar_label(bars, [f"{k} ({s:.1f} %)" for k, s in zip(n, share, strict=True)], padding=3)
+    ax.set_yticks(np.arange(len(levels)), [names.get(level, str(level)) for level in levels])
+    ax.invert_yaxis()
+    ax.set(xlabel="Share of the group (%)", ylabel="Sex", xlim=(0, 100))
+    ax.grid(False, axis="y")
+    figure.legend(loc="outside upper center", ncols=2)
+    return described(figure, "Share of women and men in each group.")
+
+
+@styled
+def intensity_histograms(
+    table: pd.DataFrame,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    band: tuple[str, str] = ("lower", "upper"),
+    band_name: str = "95 % interval of the mean",
+    log_y: bool = False,
+    unit: str = "scanner units",
+) -> Figure:
+    """Draw each group's mean intensity histogram with its band (paper, Figure 3).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`alsnb.intensity.group_mean_histogram`: ``group``, ``bin_left`` (or ``bin``),
+        ``mean`` and the two columns of `band`, as share of each scan's non-zero voxels in %.
+    sizes : mapping of str to int, optional
+        People by group name, the positive class first, as :attr:`alsnb.cohort.Cohort.counts`
+        gives them; needed where the table has no ``label``.
+    band : tuple of str, default ("lower", "upper")
+        Columns to shade between, for instance ``("p5", "p95")``.
+    band_name : str, default "95 % interval of the mean"
+        What they are, for the legend.
+    log_y : bool, default False
+        Logarithmic vertical axis, which shows the few bright voxels.
+    unit : str, default "scanner units"
+        Unit of the intensities.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = table.rename(columns={"bin": "bin_left"})
+    sizes = dict(sizes or {})
+    groups = groups_of(table, dict(zip((1, 0), sizes, strict=False)))
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(WIDTH, 3.1), sharex=True, sharey=True, squeeze=False
+    )
+    entries: dict[str, Any] = {}
+    for ax, (label, name, own) in zip(axes[0], groups, strict=True):
+        colour, x = GROUP_COLOURS[label], own["bin_left"]
+        filled = ax.fill_between(
+            x, own[band[0]], own[band[1]], step="post", alpha=0.3, linewidth=0, color=colour
+        )
+        text = f"{name} (n = {sizes[name]})" if name in sizes else name
+        (entries[text],) = ax.step(x, own["mean"], where="post", color=colour)
+        for other, _, rows in groups:
+            if other != label:
+                look: dict[str, Any] = {"color": REFERENCE, "linestyle": ":", "linewidth": 1}
+                (line,) = ax.step(rows["bin_left"], rows["mean"], where="post", **look)
+                entries["other group"] = line
+        if label == 1:
+            entries[band_name] = filled
+        if log_y:
+            ax.set_yscale("log")
+        else:
+            ax.set_ylim(bottom=0)
+        ax.set(xlabel=f"Voxel intensity ({unit})", ylabel="Share of voxels per bin (%)")
+        ax.set_title(name)
+        ax.label_outer()
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=4)
+    return described(figure, "Mean distribution of voxel intensities in each group.")
+
+
+@styled
+def mask_quality(table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "ml") -> Figure:
+    """Draw a quality number of every brain mask, flagged ones marked.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per mask: ``label`` or ``group``, the column `value`, and ``flag`` (True, or a
+        non-empty reason, where the mask needs a look).
+    value : str, default "volume_ml"
+        Column to draw.
+    unit : str, default "ml"
+        Its unit.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 2.4))
+    groups = groups_of(table)
+    for row, (label, name, own) in enumerate(groups):
+        x = own[value].to_numpy(float)
+        flagged = own["flag"].astype(bool).to_numpy()
+        # Spread evenly, not at random: the same table gives the same figure.
+        y = row + 0.28 * np.sin(2.4 * np.arange(len(x)))
+        ax.plot(
+            x[~flagged], y[~flagged], GROUP_MARKERS[label], markersize=3.5, alpha=0.6,
+            color=GROUP_COLOURS[label], label=f"{name} (n = {len(own)})",
+        )  # fmt: skip
+        ax.plot(x[flagged], y[flagged], "kx", label="to be looked at" if row == 0 else None)
+        ax.plot([np.nanmedian(x)] * 2, [row - 0.38, row + 0.38], color="black", linewidth=1)
+    ax.set_yticks(range(len(groups)), [name for _, name, _ in groups])
+    ax.set_ylim(len(groups) - 0.5, -0.5)
+    ax.set(xlabel=f"{value.removesuffix('_' + unit).replace('_', ' ').capitalize()} ({unit})")
+    ax.set_ylabel("Group")
+    ax.grid(False, axis="y")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return described(figure, f"Brain mask {value} by group; a line marks each median.")
+
+
+def _span(values: pd.Series, width: float) -> tuple[float, float]:
+    """Whole bins that hold all values, so that both groups share their edges."""
+    low, high = values.min(), values.max()
+    return width * np.floor(low / width), width * (np.floor(high / width) + 1)
