@@ -157,10 +157,10 @@ def read_cohort(
     root, columns, selection = Path(root), columns or Columns(), selection or Selection()
     ledger = _Ledger()
     table = _read_table(root, columns, ledger)
-    _fail(root, ledger)
-    rows = list(_rows(table, columns, ledger))
+    if "participant_id" not in table:  # nobody can be named, so nothing more can be checked
+        _fail(root, ledger)
     _label_problems(table, columns, ledger)
-    _fail(root, ledger)
+    rows = list(_rows(table, columns, ledger))
     masks = _find_masks(Path(mask_root) if mask_root else root / "derivatives")
     kept = []
     for row in tqdm(rows, desc="headers", unit="scan", disable=not progress):
@@ -174,6 +174,7 @@ def read_cohort(
             row |= {"t1w": "", "mask": "", "shape": "", "zooms": ""}
         kept.append(row)
     _unlisted(root, {r["participant_id"] for r in rows}, ledger)
+    _fail(root, ledger)
     participants = pd.DataFrame(
         kept,
         columns=["participant_id", "label", "group", "age", "sex", "t1w", "mask", "shape", "zooms"],
@@ -250,7 +251,9 @@ def _class_problems(cohort: Cohort, n_folds: int) -> list[str]:
 
 def _fail(root: Path, ledger: _Ledger) -> None:
     if ledger.problems:
-        raise CohortError(f"{root}: " + "; ".join(ledger.problems))
+        report = [f"error: {problem}" for problem in ledger.problems]
+        report += [f"excluded ({reason}): {s}: {detail}" for s, reason, detail in ledger.exclusions]
+        raise CohortError(f"{root}: " + "; ".join(ledger.problems), report)
 
 
 def _read_table(root: Path, columns: Columns, ledger: _Ledger) -> pd.DataFrame:
@@ -316,6 +319,8 @@ def _rows(table: pd.DataFrame, columns: Columns, ledger: _Ledger) -> Iterable[di
     sexes = {columns.male: "M", columns.female: "F"}
     for record in table.to_dict("records"):
         subject, label = record["participant_id"], labels.get(record[columns.group])
+        if label is None and ledger.problems:
+            label = 0  # the labels themselves are at fault; the scan is checked all the same
         if label is None:
             ledger.exclude(
                 subject,

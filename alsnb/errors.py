@@ -6,6 +6,8 @@ caller can tell "this scan can't be used" from a defect of the program.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AlsnbError(Exception):
     """Base of every error that input, not the program, causes."""
@@ -16,7 +18,19 @@ class ParameterError(AlsnbError):
 
 
 class CohortError(AlsnbError):
-    """A cohort as a whole can't be studied (no table, one class, too few subjects)."""
+    """A cohort as a whole can't be studied (no table, one class, too few subjects).
+
+    Parameters
+    ----------
+    message : str
+        Every problem that stops the cohort.
+    report : sequence of str, optional
+        Lines about single subjects that were found on the way, for ``alsnb check``.
+    """
+
+    def __init__(self, message: str, report: Sequence[str] = ()):
+        super().__init__(message)
+        self.report = list(report)
 
 
 class ScanError(AlsnbError):

@@ -264,3 +264,33 @@ def _round_width(width: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(width))
     return max(step for step in (1, 2, 5) if step * power <= width * (1 + 1e-9)) * power
+
+
+def merge_bins(table: pd.DataFrame, *, at_most: int = 120) -> tuple[pd.DataFrame, float]:
+    """Merge neighbouring bins where there are more than a figure can show.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Counts by subject (rows) and bin (columns: left edges, multiples of one width).
+    at_most : int, default 120
+        Bins wanted between the lowest and the brightest 0.1 % of all voxels.
+
+    Returns
+    -------
+    merged : pandas.DataFrame
+        Same sums; columns are multiples of the new width.
+    width : float
+        The new width: the old one times 1, 2, 5, 10, 20, ...
+    """
+    edges = table.columns.to_numpy(dtype=float)
+    width = float(np.diff(edges).min()) if len(edges) > 1 else 1.0
+    index = np.rint(edges / width).astype(np.int64)
+    share = table.sum().cumsum() / table.to_numpy().sum()
+    bulk = index[share.to_numpy() <= 0.999]
+    span = int(bulk.max() - bulk.min() + 1) if len(bulk) else 1
+    factors = (base * 10**power for power in range(12) for base in (1, 2, 5))
+    factor = next(f for f in factors if span <= at_most * f)
+    merged = table.T.groupby(index // factor).sum().T
+    merged.columns = pd.Index(merged.columns * (factor * width), name=table.columns.name)
+    return merged, factor * width

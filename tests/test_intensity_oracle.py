@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from alsnb import intensity
 from alsnb.errors import ScanError
 from alsnb.intensity import group_mean_histogram, histogram, histogram_table, intensity_summary
 from alsnb.scan import load_scan
@@ -99,3 +100,21 @@ def test_the_mean_and_its_band_equal_scipys_t_interval() -> None:
             np.testing.assert_allclose(part["p95"], np.percentile(rows, 95, axis=0))
             total = 1 if unit == "share" else rows.sum() / n
             assert part["mean"].sum() == pytest.approx(total)
+
+
+def test_merging_bins_keeps_every_voxel():
+    rng = np.random.default_rng(0)
+    scans = {f"sub-{i}": rng.gamma(4, 200, (20, 20, 20)) for i in range(3)}
+    table = intensity.histogram_table(
+        {s: intensity.histogram(x, bin_width=2.0) for s, x in scans.items()}
+    )
+    merged, width = intensity.merge_bins(table, at_most=60)
+    coarse = intensity.histogram_table(
+        {s: intensity.histogram(x, bin_width=width) for s, x in scans.items()}
+    )
+    # merging and counting anew with the wider bins are one thing
+    pd.testing.assert_frame_equal(merged, coarse, check_dtype=False)
+    assert width in (20.0, 40.0, 100.0)
+    same, kept = intensity.merge_bins(table, at_most=10**6)
+    assert kept == 2.0
+    pd.testing.assert_frame_equal(same, table, check_dtype=False)

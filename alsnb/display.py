@@ -1,0 +1,117 @@
+"""What a notebook shows: figures with alternative text, and the banner, as HTML."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from dataclasses import dataclass
+from importlib import resources
+from io import BytesIO
+from typing import Any
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class FigureHtml:
+    """A figure as accessible HTML.
+
+    Attributes
+    ----------
+    svg : bytes
+        The drawing.
+    alt : str
+        Sentence that stands for it where it can't be seen.
+    caption : str
+        Shown below it.
+    """
+
+    svg: bytes
+    alt: str
+    caption: str
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.svg).decode()
+        return (
+            f'<figure class="alsnb-figure"><img alt="{html.escape(self.alt, quote=True)}" '
+            f'src="data:image/svg+xml;base64,{data}"/>'
+            f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
+        )
+
+
+def figure_html(figure: Figure, caption: str) -> FigureHtml:
+    """Render a figure for the book.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        With the sentence of :func:`alsnb.figure_style.described` as its label.
+    caption : str
+        What it shows, with n.
+
+    Returns
+    -------
+    FigureHtml
+        The same figure gives the same bytes.
+    """
+    stream = BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    return FigureHtml(stream.getvalue(), str(figure.get_label()) or caption, caption)
+
+
+def banner(kind: str, groups: dict[str, int], profile: str, date: str, commit: str) -> str:
+    """Say whose data a page shows.
+
+    Parameters
+    ----------
+    kind : {"simulated", "real"}
+        Where the scans come from.
+    groups : dict of str to int
+        Subjects by group.
+    profile, date, commit : str
+        Of the run.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    title = {"simulated": "Simulated cohort", "real": "Real scans"}[kind]
+    counts = " + ".join(f"{n} {html.escape(name)}" for name, n in groups.items())
+    rest = " · ".join(
+        (counts, f"profile {html.escape(profile)}", date, f"commit {html.escape(commit)}")
+    )
+    return f'<p class="alsnb-banner alsnb-{kind}"><strong>{title}</strong> · {rest}</p>'
+
+
+def describe_weights(weights: Any) -> str:
+    """Say where a network's weights come from and how good the network is at its own task.
+
+    Parameters
+    ----------
+    weights : alsnb.embeddings.Weights
+        Of a loaded network.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    lines = [
+        f"The weights are `{weights.name}`, SHA-256 `{weights.sha256[:12]}…`; they were trained on "
+        f"scans in the axis order {weights.orientation}."
+    ]
+    if weights.note:
+        lines.append(f"They are {weights.note}.")
+    if weights.name == "simulated":
+        log = json.loads(
+            resources.files("alsnb").joinpath("data/simulated_3dcnn.json").read_text("utf-8")
+        )
+        test = log["test"]
+        lines.append(
+            f"On {test['n']} simulated heads that the training never saw they tell Alzheimer-like "
+            f"atrophy from none with an accuracy of {test['accuracy']:.2f} (95 % interval "
+            f"{test['accuracy_low']:.2f} to {test['accuracy_high']:.2f}; AUC {test['auc']:.2f})."
+        )
+    return " ".join(lines)

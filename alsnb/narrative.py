@@ -1,0 +1,212 @@
+"""From results to what a page says: tables laid out as in the paper, and the verdict in words.
+
+Words are chosen by the numbers; nothing here computes a new statistic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from alsnb import evaluation
+from alsnb.classifiers import CLASSIFIERS
+
+#: Representations as the paper prints them.
+NAMES = {"radiomics": "Radiomics", "dl7": "DL7", "dl8": "DL8"}
+#: Hyper-parameters as the paper's Table 1 prints them.
+SYMBOLS = {"n_neighbors": "k", "n_estimators": "N", "C": "C", "degree": "d", "gamma": "γ"}
+#: F1 in per cent that counts as equal: rounding in the mean over folds, no more.
+TIE = 1e-6
+#: The hyper-parameter on the horizontal axis of a grid's figure.
+MAIN = {"knn": "n_neighbors", "rf": "n_estimators"}
+
+
+def label(classifier: str) -> str:
+    """Give a classifier's name as the paper prints it.
+
+    Parameters
+    ----------
+    classifier : str
+        For instance ``"svm_poly"``.
+
+    Returns
+    -------
+    str
+        For instance ``"SVM (P)"``.
+    """
+    return CLASSIFIERS[classifier]
+
+
+def by_label(metrics: dict[str, float]) -> pd.Series:
+    """Index metrics by their printed names.
+
+    Parameters
+    ----------
+    metrics : dict of str to float
+        From :func:`alsnb.evaluation.always_positive`.
+
+    Returns
+    -------
+    pandas.Series
+        For instance ``"F1-score"`` to 0.91.
+    """
+    return pd.Series({evaluation.METRICS[k]: v for k, v in metrics.items()})
+
+
+def chosen_table(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Lay chosen hyper-parameters out as the paper's Table 1.
+
+    Parameters
+    ----------
+    chosen : pandas.DataFrame
+        Of a :class:`alsnb.protocols.ProtocolResult`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a representation, a column a classifier; with tuning inside the folds a cell
+        lists what each fold chose.
+    """
+    if chosen.empty:
+        return pd.DataFrame(index=pd.Index([], name="representation"))
+    texts = chosen.assign(
+        text=[
+            f"{SYMBOLS.get(p, p)} = {float(v):g}"
+            for p, v in zip(chosen["parameter"], chosen["value"], strict=True)
+        ]
+    )
+    cells = texts.groupby(["representation", "classifier", "fold"], sort=False)["text"].agg(
+        ", ".join
+    )
+    cells = cells.groupby(level=[0, 1], sort=False).agg(lambda folds: "; ".join(folds))
+    table = cells.unstack("classifier")
+    table = table[[c for c in CLASSIFIERS if c in table]].rename(columns=CLASSIFIERS)
+    table = table.loc[chosen["representation"].drop_duplicates()].rename(index=NAMES)
+    return table.rename_axis(columns=None)
+
+
+def grid_table(grid: pd.DataFrame, chosen: pd.DataFrame, representation: str) -> pd.DataFrame:
+    """Prepare the grid search's scores for :func:`alsnb.result_figures.grid_scores`.
+
+    Parameters
+    ----------
+    grid, chosen : pandas.DataFrame
+        Of a :class:`alsnb.protocols.ProtocolResult`.
+    representation : str
+        Which one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``classifier``, ``parameter``, ``value``, ``series``, ``mean`` and ``sd`` (in per cent),
+        ``chosen``; means over the folds in which the search was repeated.
+    """
+    rows = []
+    for classifier, part in grid[grid["representation"] == representation].groupby(
+        "classifier", sort=False
+    ):
+        main = MAIN.get(str(classifier), "C")
+        names = [c for c in SYMBOLS if c in part and part[c].notna().any()]
+        second = [n for n in names if n != main]
+        means = part.groupby(names, dropna=False)[["mean_score", "sd_score"]].mean().reset_index()
+        for row in means.to_dict("records"):
+            rows.append(
+                {
+                    "classifier": CLASSIFIERS[str(classifier)],
+                    "parameter": SYMBOLS[main],
+                    "value": row[main],
+                    "series": ", ".join(f"{SYMBOLS[n]} = {row[n]:g}" for n in second),
+                    "mean": 100 * row["mean_score"],
+                    "sd": 100 * row["sd_score"],
+                    "chosen": _was_chosen(row, names, chosen, representation, str(classifier)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _was_chosen(row, names, chosen, representation, classifier) -> bool:
+    part = chosen[
+        (chosen["representation"] == representation) & (chosen["classifier"] == classifier)
+    ]
+    for _, fold in part.groupby("fold"):
+        values = dict(zip(fold["parameter"], fold["value"], strict=True))
+        if all(n in values and np.isclose(float(values[n]), row[n]) for n in names):
+            return True
+    return False
+
+
+def notes(lines: list[str]) -> str:
+    """List what a reader has to know of a run, once each.
+
+    Parameters
+    ----------
+    lines : list of str
+        Of a :class:`alsnb.protocols.ProtocolResult`: "representation, classifier: note".
+
+    Returns
+    -------
+    str
+        Markdown; how many combinations a note is about stands behind it.
+    """
+    about: dict[str, list[str]] = {}
+    for line in lines:
+        where, _, note = line.partition(": ")
+        about.setdefault(note, []).append(where)
+    if not about:
+        return "Nothing out of the ordinary happened."
+    return "\n".join(
+        f"- {note} ({where[0] if len(where) == 1 else f'{len(where)} combinations'})"
+        for note, where in about.items()
+    )
+
+
+def verdict(predictions: pd.DataFrame) -> dict[str, float | int | str]:
+    """Put a run's classification in words, for the front page and the chapter's end.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        Of one protocol.
+
+    Returns
+    -------
+    dict
+        ``best_name``, ``best_f1``, ``best_auc``, ``best_ba``, ``n_cells``, ``n_above`` (cells whose
+        mean F1 is above that of calling everybody positive), ``median_f1`` (%), ``verdict``.
+    """
+    table = evaluation.table3(predictions)
+    always = evaluation.always_positive(evaluation.prevalence(predictions))["f1"]
+    best = table.sort_values("mean", ascending=False, kind="stable").iloc[0]
+    means = evaluation.summary(evaluation.fold_scores(predictions))
+    means = means[
+        (means["representation"] == best["representation"]) & (means["classifier"] == best["name"])
+    ].set_index("metric")["mean"]
+    cells, above = len(table), int((table["mean"] > 100 * always + TIE).sum())
+    auc, ba = float(means["auc"]), float(means["balanced_accuracy"])
+    lead = float(best["mean"]) - 100 * always
+    if above == 0:
+        text = (
+            f"None of the {cells} combinations beats calling everybody positive on F1: that score "
+            "says nothing here about telling the groups apart."
+        )
+    else:
+        text = (
+            f"{above} of {cells} combinations beat{'s' if above == 1 else ''} calling everybody "
+            f"positive on F1, the best by {lead:.1f} percentage points; with {cells} tries the "
+            "best is partly luck."
+        )
+    text += (
+        f" The best combination's AUC is {auc:.2f} and its balanced accuracy {ba:.2f}, where "
+        "0.5 is chance."
+    )
+    return {
+        "best_name": f"{NAMES.get(best['representation'], best['representation'])} with "
+        f"{best['classifier']}",
+        "best_f1": float(best["mean"]) / 100,
+        "best_auc": auc,
+        "best_ba": ba,
+        "n_cells": cells,
+        "n_above": above,
+        "median_f1": float(table["mean"].median()),
+        "verdict": text,
+    }

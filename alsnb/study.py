@@ -1,0 +1,441 @@
+"""One study: parameters and a run folder, and everything computed from them on demand.
+
+A notebook asks for what it needs (cohort, masks, features, predictions); the store in
+the run folder returns it or computes it. So any notebook runs alone, first, and from any
+directory, and a run is only the notebooks in order.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from alsnb import cohort as cohort_room
+from alsnb import display, features, figure_style, parameters
+from alsnb.errors import CohortError
+from alsnb.parameters import Parameters
+from alsnb.project import commit, project_root
+
+#: Packages whose versions decide values; recorded in ``run.json``.
+RECORDED = (
+    "alsnb", "imbalanced-learn", "nibabel", "nilearn", "numpy", "pandas", "pyradiomics",
+    "scikit-image", "scikit-learn", "scipy", "SimpleITK", "skorch", "statsmodels", "torch",
+)  # fmt: skip
+
+
+class Study:
+    """A study in a run folder.
+
+    Parameters
+    ----------
+    params : alsnb.parameters.Parameters
+        Validated parameters.
+    progress : bool, default True
+        Show progress bars.
+    """
+
+    def __init__(self, params: Parameters, *, progress: bool = True):
+        self.params = params
+        self.progress = progress
+        default = project_root() / "runs" / ("demo" if params.simulated else "bids")
+        folder = Path(params.run_dir) if params.run_dir else default
+        self.run_dir = folder.expanduser().resolve()
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        self._written: set[str] = set()
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Study:
+        """Open the study that a notebook's parameters describe.
+
+        Parameters
+        ----------
+        namespace : mapping
+            The notebook's ``globals()``.
+
+        Returns
+        -------
+        Study
+            Without progress bars, which would end in the page.
+        """
+        return cls(parameters.from_notebook(namespace), progress=False)
+
+    def remember(self) -> None:
+        """Write ``run.json``: parameters, versions, commit, platform, date and input hash."""
+        content = {
+            "parameters": self.params.model_dump(),
+            "versions": {name: _version(name) for name in RECORDED},
+            "commit": commit(),
+            "python": platform.python_version(),
+            "platform": platform.platform(terse=True),
+            "date": datetime.now(UTC).date().isoformat(),
+            "inputs": self.input_hash(),
+        }
+        features.write_text(self.run_dir / "run.json", json.dumps(content, indent=1) + "\n")
+
+    # What a notebook asks for
+
+    @functools.cached_property
+    def bids_root(self) -> Path:
+        """The BIDS folder studied; a simulated cohort is made when it isn't there yet."""
+        if not self.params.simulated:
+            return Path(self.params.bids_root).expanduser().resolve()
+        p = self.params
+        key = features.fingerprint(p.subset("Simulated cohort"), p.seed)[:12]
+        return simulate(p, self.run_dir / f"simulated-{key}", progress=self.progress)
+
+    @functools.cached_property
+    def cohort(self) -> cohort_room.Cohort:
+        """Participants, exclusions and notes; also written to the run folder."""
+        p = self.params
+        columns = cohort_room.Columns(
+            p.id_column,
+            p.age_column,
+            p.sex_column,
+            p.group_column,
+            p.positive_label,
+            p.negative_label,
+            p.positive_name,
+            p.negative_name,
+            p.male_label,
+            p.female_label,
+        )
+        found = cohort_room.read_cohort(
+            self.bids_root,
+            columns,
+            cohort_room.Selection(p.session, p.acquisition, p.run),
+            require_scan=p.require_scan,
+            mask_root=p.mask_root,
+            progress=self.progress,
+        )
+        features.write_table(self.run_dir / "cohort.parquet", found.participants)
+        features.write_table(self.run_dir / "qc" / "exclusions.parquet", found.exclusions)
+        return found
+
+    @functools.cached_property
+    def masks(self) -> features.FeatureTable:
+        """Brain masks (``artifacts``) and their quality numbers."""
+        p = self.params
+        return self._extract(self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold))
+
+    @functools.cached_property
+    def intensities(self) -> features.FeatureTable:
+        """Share of non-zero voxels by intensity bin."""
+        return self._extract(self._extractors.IntensityExtractor(self.params.histogram_bin_width))
+
+    @functools.cached_property
+    def radiomics(self) -> features.FeatureTable:
+        """The 107 PyRadiomics features."""
+        p = self.params
+        extractor = self._extractors.RadiomicsExtractor(
+            normalize=p.radiomics_normalize,
+            resample_mm=p.radiomics_resample_mm,
+            bin_count=p.radiomics_bin_count,
+            engine=p.radiomics_engine,
+        )
+        return self._extract(extractor, self._with_masks())
+
+    @functools.cached_property
+    def embeddings(self) -> features.FeatureTable:
+        """Layers 7 and 8 of the 3D-CNN, 256 values each."""
+        p = self.params
+        return self._extract(
+            self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation)
+        )
+
+    def representation(self, name: str) -> pd.DataFrame:
+        """Feature matrix of one representation.
+
+        Parameters
+        ----------
+        name : {"radiomics", "dl7", "dl8"}
+            The paper's three.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``participant_id``; 107 or 256 columns.
+        """
+        if name == "radiomics":
+            return self.radiomics.features
+        table = self.embeddings.features
+        return table[[c for c in table if str(c).startswith(f"{name}_")]]
+
+    def representations(self) -> dict[str, pd.DataFrame]:
+        """Feature matrices of the representations asked for, on the subjects all of them have.
+
+        Returns
+        -------
+        dict
+            Name to matrix; the same rows in the same order in each.
+        """
+        tables = {name: self.representation(name) for name in self.params.representations}
+        common = functools.reduce(
+            lambda a, b: a.intersection(b, sort=False), (t.index for t in tables.values())
+        )
+        return {name: table.loc[common] for name, table in tables.items()}
+
+    def labels(self, index: pd.Index) -> pd.Series:
+        """Labels (1 positive) of some subjects.
+
+        Parameters
+        ----------
+        index : pandas.Index
+            ``participant_id``.
+
+        Returns
+        -------
+        pandas.Series
+            int.
+        """
+        return self.cohort.labels.loc[index]
+
+    @functools.cached_property
+    def classification(self):
+        """Out-of-fold predictions of every representation and classifier, and what led to them.
+
+        Returns
+        -------
+        alsnb.protocols.ProtocolResult
+            Predictions, chosen hyper-parameters, grid scores, fold sizes and notes.
+        """
+        from alsnb import (
+            classification,
+        )  # loads torch and scikit-learn, which demographics need not
+
+        self.cohort.require_classes(self.params.n_folds)
+        tables = self.representations()
+        return classification.classify(
+            tables,
+            self.labels(next(iter(tables.values())).index),
+            self.params,
+            self.run_dir / "predictions",
+            progress=self.progress,
+        )
+
+    def histograms(self) -> pd.DataFrame:
+        """Give counts of voxels by subject and intensity bin.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``participant_id``, columns the bins' left edges, ascending.
+        """
+        table = self.intensities.features.fillna(0)
+        table.columns = table.columns.astype(float)
+        return table.sort_index(axis=1)
+
+    def failures(self) -> pd.DataFrame:
+        """Everybody left out at any stage so far, with the reason.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``participant_id``, ``stage``, ``reason``, ``detail``.
+        """
+        parts = [self.cohort.exclusions.assign(stage="cohort")]
+        for stage in ("masks", "intensities", "radiomics", "embeddings"):
+            if stage in self.__dict__:
+                parts.append(self.__dict__[stage].failures)
+        columns = ["participant_id", "stage", "reason", "detail"]
+        return pd.concat(parts, ignore_index=True)[columns]
+
+    # What a notebook leaves behind
+
+    def save_table(
+        self, name: str, table: pd.DataFrame, caption: str, **options: Any
+    ) -> figure_style.HtmlTable:
+        """Write an aggregate table to ``tables/NAME.csv`` and lay it out for the page.
+
+        Parameters
+        ----------
+        name : str
+            File name without ending.
+        table : pandas.DataFrame
+            No row of a single subject: these tables reach the book.
+        caption : str
+            What the table shows.
+        **options
+            As :func:`alsnb.figure_style.styled_table` takes them.
+
+        Returns
+        -------
+        alsnb.figure_style.HtmlTable
+            For the notebook to show.
+
+        Raises
+        ------
+        CohortError
+            When the table holds participant identifiers.
+        """
+        if "participant_id" in (*table.columns, *table.index.names):
+            raise CohortError(f"table {name!r} holds participants; only aggregates reach the book")
+        features.write_table(self.run_dir / "tables" / f"{name}.csv", table)
+        self._written.add(f"tables/{name}.csv")
+        named = {c: str(c).replace("_", " ") for c in table.columns}
+        if isinstance(formats := options.get("formats"), dict):
+            options["formats"] = {named.get(c, c): f for c, f in formats.items()}
+        return figure_style.styled_table(table.rename(columns=named), caption, **options)
+
+    def save_figure(self, name: str, figure: Figure, caption: str) -> display.FigureHtml:
+        """Write a figure to ``figures/NAME.svg`` and lay it out for the page.
+
+        Parameters
+        ----------
+        name : str
+            File name without ending.
+        figure : matplotlib.figure.Figure
+            From one of the figure rooms.
+        caption : str
+            What it shows, with n.
+
+        Returns
+        -------
+        alsnb.display.FigureHtml
+            For the notebook to show.
+        """
+        shown = display.figure_html(figure, caption)
+        with features.replacing(self.run_dir / "figures" / f"{name}.svg") as temporary:
+            temporary.write_bytes(shown.svg)
+        self._written.add(f"figures/{name}.svg")
+        return shown
+
+    def finish(self, chapter: str, writes: list[str]) -> None:
+        """Check at a notebook's end that it wrote what it says, and remember what.
+
+        Parameters
+        ----------
+        chapter : str
+            The notebook's name without ending.
+        writes : list of str
+            Paths in the run folder, ``"tables/demographics.csv"``.
+
+        Raises
+        ------
+        CohortError
+            Naming outputs that this execution did not write.
+        """
+        missing = [name for name in writes if name not in self._written]
+        if missing:
+            raise CohortError(
+                f"{chapter} did not write {missing}; it wrote {sorted(self._written)}"
+            )
+        hashes = {name: features.file_hash(self.run_dir / name) for name in sorted(self._written)}
+        features.write_text(
+            self.run_dir / "notebooks" / f"{chapter}.outputs.json", json.dumps(hashes, indent=1)
+        )
+
+    def input_hash(self) -> str:
+        """SHA-256 over the participants table and every scan and mask of the cohort.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+        """
+        rows = self.cohort.participants[["participant_id", "t1w", "mask"]].to_dict("records")
+        files = [
+            (r["participant_id"], *(features.file_hash(p) for p in (r["t1w"], r["mask"]) if p))
+            for r in rows
+        ]
+        table = features.file_hash(self.bids_root / "participants.tsv")
+        return features.fingerprint(table, files)
+
+    def banner(self) -> str:
+        """Whose data a page shows, as one line of HTML.
+
+        Returns
+        -------
+        str
+            Simulated or real, n by group, profile, date, commit.
+        """
+        record = self.run_dir / "run.json"
+        when, what = datetime.now(UTC).date().isoformat(), commit()
+        if record.is_file():
+            made = json.loads(record.read_text(encoding="utf-8"))
+            when, what = made["date"], made["commit"]
+        kind = "simulated" if self.params.simulated else "real"
+        return display.banner(kind, self.cohort.counts, self.params.profile, when, what)
+
+    @functools.cached_property
+    def _extractors(self) -> Any:
+        """The extractors, with torch behind them, which a check of a cohort need not load."""
+        from alsnb import extractors
+
+        return extractors
+
+    def _extract(self, extractor: Any, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+        rows = self.cohort.participants if rows is None else rows
+        rows = rows[rows["t1w"] != ""]
+        table = features.extract(
+            rows,
+            extractor,
+            self.run_dir / "store",
+            n_jobs=self.params.n_jobs,
+            progress=self.progress,
+        )
+        features.write_table(
+            self.run_dir / "features" / f"{extractor.name}.parquet", table.features
+        )
+        qc = self.run_dir / "qc"
+        features.write_table(qc / f"{extractor.name}.parquet", table.diagnostics)
+        features.write_table(qc / f"{extractor.name}_failures.parquet", table.failures)
+        return table
+
+    def _with_masks(self) -> pd.DataFrame:
+        rows = self.cohort.participants
+        paths = rows["participant_id"].map({s: str(p) for s, p in self.masks.artifacts.items()})
+        return rows.assign(brain_mask=paths)[paths.notna()]
+
+
+def simulate(params: Parameters, folder: str | Path, *, progress: bool = True) -> Path:
+    """Write the simulated cohort that parameters describe.
+
+    Parameters
+    ----------
+    params : alsnb.parameters.Parameters
+        The section "Simulated cohort" and the seed.
+    folder : str or pathlib.Path
+        Where; a folder with anything else in it is refused.
+    progress : bool, default True
+        Show a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+        The BIDS folder.
+    """
+    from alsnb import simulation  # only a simulated run loads the simulator
+
+    effects = simulation.Effects(
+        precentral_loss=params.precentral_loss,
+        precentral_loss_sd=params.precentral_loss_sd,
+        cst_signal_change=params.cst_signal_change,
+        cst_signal_change_sd=params.cst_signal_change_sd,
+        cortical_loss=params.cortical_loss,
+        cortical_loss_sd=params.cortical_loss_sd,
+    )
+    return simulation.simulate_cohort(
+        Path(folder),
+        n_subjects=params.n_subjects,
+        voxel_mm=params.voxel_mm,
+        effects=effects,
+        seed=params.seed,
+        n_jobs=params.n_jobs,
+        progress=progress,
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Side-by-side measurements; the test command never runs them."""

@@ -1,0 +1,65 @@
+"""The shipped weights are those of their log, and still tell simulated patients apart."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+
+from alsnb.embeddings import SIMULATED_FILE, load_network
+from alsnb.pretraining import Settings, plan_heads, read_log, simulate_input
+
+#: Pairs of fresh heads; 2 mm as in the training.
+N_FRESH = 14
+
+
+@pytest.fixture(scope="module")
+def log():
+    return read_log()
+
+
+def test_the_file_is_the_one_the_log_describes(log):
+    content = (files("alsnb") / "data" / SIMULATED_FILE).read_bytes()
+    assert sha256(content).hexdigest() == log["sha256"]
+    network = load_network("simulated")
+    assert network.weights.name == "simulated" and network.weights.sha256 == log["sha256"]
+    assert network.weights.orientation == log["orientation"] == "PIR"
+
+
+def test_the_log_says_how_to_reproduce_it(log):
+    # The defaults, so that `pretrain` without settings is the shipped run.
+    assert Settings(**log["settings"]) == Settings()
+    assert log["n"] == {
+        "train": Settings.n_train,
+        "validation": Settings.n_validation,
+        "test": Settings.n_test,
+    }
+    best = min(log["epochs"], key=lambda row: row["validation_loss"])
+    assert best["epoch"] == log["best_epoch"]
+    held_out = log["held_out"]
+    assert held_out["accuracy_low"] < held_out["accuracy"] < held_out["accuracy_high"]
+    # Useful, and not a trivial task: neither near chance nor perfect.
+    assert held_out["accuracy_low"] > 0.7 and held_out["accuracy"] < 1
+
+
+def test_fresh_heads_are_classified_better_than_chance(log):
+    fresh = plan_heads(Settings(n_train=N_FRESH, seed=77))
+    fresh = fresh[fresh["split"] == "train"]
+    first, last = log["head_seeds"]
+    assert not fresh["seed"].between(first, last).any()
+    network = load_network("simulated")
+    inputs = np.stack(
+        [
+            simulate_input(seed=r.seed, age=r.age, sex=r.sex, alzheimer=r.alzheimer,
+                           voxel_mm=2.0, orientation="PIR")
+            for r in fresh.itertuples()
+        ]
+    )  # fmt: skip
+    with torch.inference_mode():
+        positive = network(torch.from_numpy(inputs)).argmax(1).numpy() == 1
+    n_correct = int((positive == (fresh["label"] == 1)).sum())
+    # Guessing gets 11 or more of 14 right with probability 0.029.
+    assert n_correct >= 11
