@@ -54,5 +54,5 @@ $(READY): requirements/build.txt requirements/lock.txt requirements/no-deps.txt 
 	$(BIN)/pip install -q -r requirements/build.txt
 	$(BIN)/pip install -q -r requirements/lock.txt
 	$(BIN)/pip install -q --no-deps --no-build-isolation -r requirements/no-deps.txt
-	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/pip install -qq --no-deps --no-build-isolation -e .
 	@touch $(READY)

@@ -108,7 +108,7 @@ def describe_weights(weights: Any) -> str:
         log = json.loads(
             resources.files("alsnb").joinpath("data/simulated_3dcnn.json").read_text("utf-8")
         )
-        test = log["test"]
+        test = log["held_out"]
         lines.append(
             f"On {test['n']} simulated heads that the training never saw they tell Alzheimer-like "
             f"atrophy from none with an accuracy of {test['accuracy']:.2f} (95 % interval "

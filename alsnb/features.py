@@ -133,27 +133,44 @@ def extract(
     folder.mkdir(parents=True, exist_ok=True)
     base = fingerprint(extractor.name, extractor.settings(), code_hash(*extractor.modules))
     rows = participants.to_dict("records")
-    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", inner_max_num_threads=1)
-    if n_jobs == 1:
-        run = joblib.Parallel(n_jobs=1, return_as="generator_unordered")
+    done = {r["participant_id"]: _stored(r, extractor, folder, base) for r in rows}
+    missing = [r for r in rows if done[r["participant_id"]] is None]
     bar = tqdm(total=len(rows), desc=extractor.name, unit="scan", disable=not progress)
-    done = {}
+    bar.update(len(rows) - len(missing))
     with bar:
-        for subject, outcome in run(joblib.delayed(_one)(r, extractor, folder, base) for r in rows):
+        # Workers are started only where there is work: they take seconds to come up.
+        options: dict[str, Any] = {"inner_max_num_threads": 1} if n_jobs != 1 else {}
+        run = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", **options)
+        calls = (joblib.delayed(_one)(row, extractor, folder, base) for row in missing)
+        for subject, outcome in run(calls) if missing else ():
             done[subject] = outcome
             bar.update()
     return _collect(participants["participant_id"], done, extractor)
 
 
+def _places(row: dict, extractor: Extractor, folder: Path, base: str) -> tuple[Path, Path]:
+    """Give the record and the artifact of a subject, named by what they are made from."""
+    files = [p for p in extractor.inputs(row) if str(p) not in ("", ".")]
+    key = fingerprint(base, [file_hash(p) for p in files])
+    return folder / f"{key}.json", folder / f"{key}{extractor.artifact or '.none'}"
+
+
+def _stored(row: dict, extractor: Extractor, folder: Path, base: str) -> dict | None:
+    """Look a subject up; what is wrong with its files is said where it is computed."""
+    try:
+        record, artifact = _places(row, extractor, folder, base)
+    except (OSError, AlsnbError):
+        return None
+    stored = _read_record(record)
+    if stored is None or (extractor.artifact and not artifact.is_file()):
+        return None
+    return stored | {"artifact": artifact, "computed": 0}
+
+
 def _one(row: dict, extractor: Extractor, folder: Path, base: str) -> tuple[str, dict]:
     subject = row["participant_id"]
     try:
-        files = [p for p in extractor.inputs(row) if str(p) not in ("", ".")]
-        key = fingerprint(base, [file_hash(p) for p in files])
-        record, artifact = folder / f"{key}.json", folder / f"{key}{extractor.artifact or '.none'}"
-        stored = _read_record(record)
-        if stored is not None and (not extractor.artifact or artifact.is_file()):
-            return subject, stored | {"artifact": artifact, "computed": 0}
+        record, artifact = _places(row, extractor, folder, base)
         result = _computed(row, extractor, artifact)
         content = {"features": result.features, "diagnostics": result.diagnostics}
         write_text(record, json.dumps(content))
@@ -182,7 +199,7 @@ def _read_record(path: Path) -> dict | None:
         return None
 
 
-def _collect(subjects: pd.Series, done: dict[str, dict], extractor: Extractor) -> FeatureTable:
+def _collect(subjects: pd.Series, done: Mapping[str, Any], extractor: Extractor) -> FeatureTable:
     good = [s for s in subjects if "reason" not in done[s]]
     failures = pd.DataFrame(
         [

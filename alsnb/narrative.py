@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alsnb import evaluation
+from alsnb import evaluation, published
 from alsnb.classifiers import CLASSIFIERS
 
 #: Representations as the paper prints them.
@@ -83,6 +83,82 @@ def chosen_table(chosen: pd.DataFrame) -> pd.DataFrame:
     table = table[[c for c in CLASSIFIERS if c in table]].rename(columns=CLASSIFIERS)
     table = table.loc[chosen["representation"].drop_duplicates()].rename(index=NAMES)
     return table.rename_axis(columns=None)
+
+
+def table3_beside(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay Table 3 out as printed, the paper's column beside ours.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`alsnb.evaluation.table3`, in per cent.
+
+    Returns
+    -------
+    pandas.DataFrame of str
+        Index classifier; for each representation "..., ours" and "..., paper".
+    """
+    ours, paper = evaluation.as_printed(table), evaluation.as_printed(published.table3())
+    columns = {}
+    for name in ours:
+        columns[f"{name}, ours"] = ours[name]
+        if name in paper:
+            columns[f"{name}, paper"] = paper[name].reindex(ours.index)
+    return pd.DataFrame(columns).rename_axis("classifier")
+
+
+def table4_beside(table: pd.DataFrame, always: dict[str, float]) -> pd.DataFrame:
+    """Lay Table 4 out as printed, the paper's best models beside ours.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`alsnb.evaluation.table4`.
+    always : dict of str to float
+        From :func:`alsnb.evaluation.always_positive`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index metric; a column a model, the paper's after ours, and calling everybody positive.
+    """
+    ours = table.pivot(index="metric", columns="model", values="mean")
+    ours = ours.loc[table["metric"].drop_duplicates()]
+    paper = published.table4().rename(index=evaluation.METRICS)
+    columns = {}
+    for model, name in table[["model", "representation"]].drop_duplicates().to_numpy():
+        columns[f"{model}, ours"] = ours[model]
+        key = next((k for k, v in NAMES.items() if name in (k, v)), "")
+        if key in paper:
+            best = f"{NAMES[key]} + {label(published.BEST_CLASSIFIER[key])}"
+            columns[f"{best}, paper"] = paper[key].reindex(ours.index)
+    columns["always positive, ours"] = by_label(always).reindex(ours.index)
+    return pd.DataFrame(columns).rename_axis("metric")
+
+
+def chosen_beside(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Lay chosen hyper-parameters out as the paper's Table 1, its row below ours.
+
+    Parameters
+    ----------
+    chosen : pandas.DataFrame
+        Of a :class:`alsnb.protocols.ProtocolResult`.
+
+    Returns
+    -------
+    pandas.DataFrame of str
+        Index representation and source, columns the classifiers.
+    """
+    names = {"k": "n_neighbors", "n": "n_estimators", "c": "C", "d": "degree", "gamma": "gamma"}
+    printed = published.hyperparameters().assign(fold="all")
+    printed["parameter"] = printed["parameter"].map(lambda p: names.get(p, p))
+    ours, paper = chosen_table(chosen), chosen_table(printed)
+    rows = {}
+    for name in ours.index:
+        rows[name, "ours"] = ours.loc[name]
+        if name in paper.index:
+            rows[name, "paper"] = paper.loc[name].reindex(ours.columns)
+    return pd.DataFrame(rows).T.rename_axis(["representation", "source"])
 
 
 def grid_table(grid: pd.DataFrame, chosen: pd.DataFrame, representation: str) -> pd.DataFrame:

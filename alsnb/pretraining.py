@@ -34,16 +34,18 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 from tqdm import tqdm
 
-from alsnb.embeddings import METADATA_KEY, SIMULATED_LOG, ADNet, preprocess
+from alsnb.embeddings import INPUT_SHAPE, METADATA_KEY, SIMULATED_LOG, ADNet, preprocess
 from alsnb.errors import ParameterError
 from alsnb.features import replacing
 from alsnb.scan import Scan
-from alsnb.simulation import simulate_head
+from alsnb.simulated_head import simulate_head
 
 #: Ages drawn, in years: those of ADNI's participants (adni.loni.usc.edu, inclusion criteria).
 AGES = (55, 90)
 #: Packages whose version can change the weights.
 PACKAGES = ("numpy", "scipy", "nilearn", "torch", "safetensors")
+#: Quantiles of the first head that the log keeps, to notice a simulation that has changed.
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,24 @@ class Settings:
     batch_size : int
         Heads per step.
     learning_rate, weight_decay : float
-        Adam's, as published: 1e-3, and L2 0.01.
+        Adam's, as published: 1e-3 at first (it falls along half a cosine, so that the running
+        statistics of the batch normalisation settle), and L2 0.01.
     zoom, shift, rotation : float
-        Largest augmentation: relative, voxels, degrees. Each head gets one of the three, or
-        none, anew in every epoch.
+        Largest augmentation: relative, voxels, degrees. In every epoch each head gets one of
+        the three, or none, and is mirrored left to right half of the time.
     seed : int
         Of everything random.
     """
 
-    n_train: int = 240
-    n_validation: int = 60
-    n_test: int = 120
+    n_train: int = 400
+    n_validation: int = 80
+    n_test: int = 160
     voxel_mm: float = 2.0
-    severity_low: float = 0.2
+    severity_low: float = 0.7
     severity_high: float = 1.0
     orientation: str = "PIR"
-    epochs: int = 30
-    patience: int = 8
+    epochs: int = 22
+    patience: int = 12
     batch_size: int = 10
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -107,6 +110,8 @@ class Settings:
                 f"severities {self.severity_low} to {self.severity_high}: expected "
                 "0 < severity_low <= severity_high <= 1"
             )
+        if len(self.orientation) != 3 or not set("LR") & set(self.orientation):
+            raise ParameterError(f"orientation is {self.orientation!r}, expected such as 'PIR'")
 
 
 def plan_heads(settings: Settings) -> pd.DataFrame:
@@ -155,7 +160,7 @@ def simulate_input(
     age : float
         Years.
     sex : {"M", "F"}
-        As in :func:`alsnb.simulation.simulate_head`.
+        As in :func:`alsnb.simulated_head.simulate_head`.
     alzheimer : float
         Severity, 0 for a control.
     voxel_mm : float
@@ -222,6 +227,7 @@ def pretrain(out: str | Path, *, n_jobs: int = 1, progress: bool = True, **setti
         "orientation": chosen.orientation,
         "settings": asdict(chosen),
         "head_seeds": [int(heads["seed"].min()), int(heads["seed"].max())],
+        "first_head_quantiles": [round(float(q), 4) for q in np.quantile(inputs[0], QUANTILES)],
         "n": {split: int(n) for split, n in heads["split"].value_counts(sort=False).items()},
         "best_epoch": best,
         "held_out": held_out(heads.loc[test, "label"].to_numpy(), scores),
@@ -304,8 +310,11 @@ def _simulate(heads: pd.DataFrame, settings: Settings, n_jobs: int, progress: bo
         for row in _rows(heads[["seed", "age", "sex", "alzheimer"]])
     ]
     results = Parallel(n_jobs=n_jobs, return_as="generator")(calls)
+    inputs = np.empty((len(calls), 1, *INPUT_SHAPE), dtype=np.float32)
     bar = tqdm(results, total=len(calls), desc="simulating heads", disable=not progress)
-    return np.stack(list(bar))
+    for i, result in enumerate(bar):
+        inputs[i] = result
+    return inputs
 
 
 def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -342,6 +351,8 @@ def _fit(
     optimiser = torch.optim.Adam(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
+    n_steps = settings.epochs * -(-settings.n_train // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
     split, labels = heads["split"].to_numpy(), heads["label"].to_numpy()
     train, validation = np.flatnonzero(split == "train"), np.flatnonzero(split == "validation")
     history: list[dict[str, float]] = []
@@ -349,7 +360,7 @@ def _fit(
     bar = tqdm(range(1, settings.epochs + 1), desc="training", disable=not progress)
     for epoch in bar:
         loss, accuracy = _epoch(
-            network, optimiser, inputs, labels, rng.permutation(train), settings, rng
+            network, optimiser, schedule, inputs, labels, rng.permutation(train), settings, rng
         )
         probability = _probabilities(network, inputs[validation])
         truth = labels[validation] == 1
@@ -376,6 +387,7 @@ def _fit(
 def _epoch(
     network: ADNet,
     optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
     inputs: np.ndarray,
     labels: np.ndarray,
     order: np.ndarray,
@@ -393,6 +405,7 @@ def _epoch(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        schedule.step()
         losses += float(loss.detach()) * len(batch)
         n_correct += int((logits.argmax(1) == y).sum())
     return losses / len(order), n_correct / len(order)
@@ -410,14 +423,14 @@ def _probabilities(network: ADNet, inputs: np.ndarray) -> np.ndarray:
 
 
 def augment(x: torch.Tensor, settings: Settings, rng: np.random.Generator) -> torch.Tensor:
-    """Zoom, shift or rotate each volume, or leave it: one of the four at random.
+    """Zoom, shift or rotate each volume, or neither, and mirror half of them.
 
     Parameters
     ----------
     x : torch.Tensor
         Shape (n, 1, depth, height, width), float32.
     settings : Settings
-        The largest zoom, shift and rotation.
+        The largest zoom, shift and rotation, and the orientation, which says what left is.
     rng : numpy.random.Generator
         Source of the draws.
 
@@ -428,16 +441,24 @@ def augment(x: torch.Tensor, settings: Settings, rng: np.random.Generator) -> to
     """
     half = np.array(x.shape[:1:-1]) / 2  # width, height, depth: torch's order of coordinates
     draws: list[Callable[[], np.ndarray]] = [
-        lambda: np.eye(3, 4),
         lambda: np.eye(3, 4) * (1 + rng.uniform(-settings.zoom, settings.zoom)),
         lambda: np.c_[np.eye(3), rng.uniform(-settings.shift, settings.shift, 3) / half],
         lambda: _rotation(rng, settings.rotation, half),
     ]
-    theta = np.stack([draws[int(rng.integers(4))]() for _ in range(len(x))])
-    grid = functional.affine_grid(
-        torch.from_numpy(theta.astype(np.float32)), list(x.shape), align_corners=False
-    )
-    return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    # Axes of the oriented array become height, width, depth of the network's input.
+    left_right = next(i for i, code in enumerate(settings.orientation) if code in "LR")
+    mirrored = (2, 3, 1)[left_right]
+    volumes = []
+    for volume in x:
+        kind = int(rng.integers(4))
+        if kind < 3:
+            theta = torch.from_numpy(draws[kind]().astype(np.float32))[None]
+            grid = functional.affine_grid(theta, [1, *volume.shape], align_corners=False)
+            volume = functional.grid_sample(
+                volume[None], grid, padding_mode="border", align_corners=False
+            )[0]
+        volumes.append(volume.flip(mirrored) if rng.random() < 0.5 else volume)
+    return torch.stack(volumes)
 
 
 def _rotation(rng: np.random.Generator, degrees: float, half: np.ndarray) -> np.ndarray:

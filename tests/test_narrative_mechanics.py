@@ -91,3 +91,18 @@ def test_labels_of_the_baseline_are_those_of_table4():
     labels = narrative.by_label(evaluation.always_positive(0.5))
     assert labels["F1-score"] == pytest.approx(2 / 3)
     assert labels["Recall"] == 1
+
+
+def test_the_papers_columns_stand_beside_ours(result):
+    predictions = result.predictions.replace({"representation": narrative.NAMES})
+    table3 = narrative.table3_beside(evaluation.table3(predictions))
+    assert list(table3.columns) == ["DL7, ours", "DL7, paper"]
+    # printed in the paper's Table 3
+    assert table3.loc["SVM (P)", "DL7, paper"] == "91.76 ± 0.31"
+    always = evaluation.always_positive(2 / 3)
+    table4 = narrative.table4_beside(evaluation.table4(predictions), always)
+    assert table4.loc["AUC", "DL7 + SVM (P), paper"] == 0.69
+    assert table4.loc["F1-score", "always positive, ours"] == pytest.approx(0.8)
+    chosen = narrative.chosen_beside(result.chosen)
+    assert chosen.loc[("DL7", "paper"), "Knn"] == "k = 7"
+    assert chosen.loc[("DL7", "paper"), "SVM (RBF)"] == "C = 1, γ = 0.1"
