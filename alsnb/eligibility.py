@@ -178,3 +178,72 @@ def _tuning_sets(y: NDArray[np.int64], where: str, plan: Protocol) -> list[NDArr
         return [y[train] for train, _ in splitter.split(np.zeros((len(y), 1)), y)]
     except ValueError as error:
         raise CohortError(f"{message}: {error}") from error
+
+
+def split(
+    y: NDArray[np.int64], plan: Protocol, n_folds: int, seed: int
+) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int64]]], dict[str, NDArray[np.int64]]]:
+    """Give the folds of the evaluation, and the rows of each grid search.
+
+    Parameters
+    ----------
+    y : numpy.ndarray of int
+        Labels.
+    plan : Protocol
+        The switches.
+    n_folds, seed : int
+        As for `alsnb.protocols.run`.
+
+    Returns
+    -------
+    folds : list of (train, test) row numbers
+        Of the evaluation.
+    tuned_rows : dict of str to row numbers
+        ``"all"``, or by number of the fold.
+    """
+    splitter = StratifiedKFold(
+        n_folds, shuffle=plan.shuffle_folds, random_state=seed if plan.shuffle_folds else None
+    )
+    folds = list(splitter.split(np.zeros((len(y), 1)), y))
+    if plan.tune_on == "training_fold":
+        return folds, {str(fold): train for fold, (train, _) in enumerate(folds)}
+    return folds, {"all": np.arange(len(y))}
+
+
+def check_labels(
+    labels: pd.Series,
+    classifiers: Sequence[str],
+    plan: Protocol,
+    *,
+    n_folds: int = 3,
+    seed: int = 42,
+) -> None:
+    """Refuse a cohort too small for a protocol, before there are any features.
+
+    Parameters
+    ----------
+    labels : pandas.Series of int
+        0 or 1 (positive) by participant_id.
+    classifiers : sequence of str
+        Keys of `alsnb.classifiers.CLASSIFIERS`.
+    plan : Protocol
+        The switches.
+    n_folds, seed : int
+        As for `alsnb.protocols.run`.
+
+    Raises
+    ------
+    CohortError
+        Naming the classifiers that can't be run, and why.
+    """
+    features = pd.DataFrame({"none": np.zeros(len(labels))}, index=labels.index)
+    problems: dict[str, list[str]] = {}
+    for name in classifiers:
+        try:
+            _, y = check_table(features, labels, "", name, n_folds, plan)
+            check_sizes(y, *split(y, plan, n_folds, seed), name, plan)
+        except CohortError as error:
+            problems.setdefault(str(error), []).append(CLASSIFIERS[name])
+    if problems:
+        said = "; ".join(f"{', '.join(names)}: {text}" for text, names in problems.items())
+        raise CohortError(f"{said}. Add subjects, or leave these out of classifiers")

@@ -99,6 +99,7 @@ class RadiomicsExtractor:
     normalize: bool = True
     resample_mm: float = 0.0
     bin_count: int = 32
+    minimum_voxels: int = 100
     engine: Literal["fast", "pyradiomics"] = "fast"
     name: ClassVar[str] = "radiomics"
     modules: ClassVar[tuple[str, ...]] = (
@@ -116,7 +117,10 @@ class RadiomicsExtractor:
 
     def _settings(self) -> dict[str, Any]:
         return radiomics.settings(
-            normalize=self.normalize, voxel_mm=self.resample_mm, bin_count=self.bin_count
+            normalize=self.normalize,
+            voxel_mm=self.resample_mm,
+            bin_count=self.bin_count,
+            extra={"minimumROISize": self.minimum_voxels},
         )
 
     def inputs(self, row: Mapping[str, Any]) -> list[Path]:

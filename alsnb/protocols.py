@@ -26,12 +26,12 @@ import pandas as pd
 from imblearn.pipeline import Pipeline
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .classifiers import CLASSIFIERS, NETWORKS, classifier, grid, scores
-from .eligibility import check_sizes, check_table
+from .eligibility import check_sizes, check_table, split
 from .errors import ParameterError
 from .leakage import in_fold, watched
 from .switches import PROTOCOLS, Protocol, differences
@@ -146,13 +146,7 @@ def run(
     # Arrays are faster; the guard needs to see subjects.
     X = table if watched() else np.ascontiguousarray(table)
     name = classifier
-    splitter = StratifiedKFold(
-        n_folds, shuffle=plan.shuffle_folds, random_state=seed if plan.shuffle_folds else None
-    )
-    folds = list(splitter.split(table, y))
-    tuned_rows = {"all": np.arange(len(y))}
-    if plan.tune_on == "training_fold":
-        tuned_rows = {str(fold): train for fold, (train, _) in enumerate(folds)}
+    folds, tuned_rows = split(y, plan, n_folds, seed)
     notes = check_sizes(y, folds, tuned_rows, name, plan)
 
     key = {"protocol": plan.name, "representation": representation, "classifier": name}

@@ -120,8 +120,10 @@ def run(
         problems = [p for p in check_cohort(study.cohort, n_folds=params.n_folds)
                     if p.startswith("error")]  # fmt: skip
         stages = dict.fromkeys(s for n in notebooks for s in STAGES.get(n.stem, ("cohort",)))
-        if problems and "classification" in stages:
-            raise CohortError("; ".join(p.removeprefix("error: ") for p in problems))
+        if "classification" in stages:
+            if problems:
+                raise CohortError("; ".join(p.removeprefix("error: ") for p in problems))
+            study.require_sizes()
         study.remember()
         for stage in stages:
             getattr(study, stage)

@@ -11,6 +11,7 @@ import functools
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -139,6 +140,7 @@ class Study:
             normalize=p.radiomics_normalize,
             resample_mm=p.radiomics_resample_mm,
             bin_count=p.radiomics_bin_count,
+            minimum_voxels=p.radiomics_minimum_voxels,
             engine=p.radiomics_engine,
         )
         return self._extract(extractor, self._with_masks())
@@ -232,6 +234,21 @@ class Study:
         table = self.intensities.features.fillna(0)
         table.columns = table.columns.astype(float)
         return table.sort_index(axis=1)
+
+    def require_sizes(self) -> None:
+        """Raise before any long work when the cohort is too small for the classifiers.
+
+        Raises
+        ------
+        CohortError
+            Naming the classifiers, and why.
+        """
+        from alsnb.eligibility import check_labels
+        from alsnb.switches import PROTOCOLS
+
+        p = self.params
+        plan = replace(PROTOCOLS[p.protocol], smote_k=p.smote_k)
+        check_labels(self.cohort.labels, p.classifiers, plan, n_folds=p.n_folds, seed=p.seed)
 
     def failures(self) -> pd.DataFrame:
         """Everybody left out at any stage so far, with the reason.

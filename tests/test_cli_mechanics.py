@@ -90,6 +90,14 @@ def test_a_run_of_one_class_stops_before_long_work(make_bids, tmp_path):
     assert not (tmp_path / "r" / "store").exists()
 
 
+def test_a_cohort_too_small_for_a_classifier_stops_before_long_work(make_bids, tmp_path):
+    root = make_bids(ROWS[4:])
+    done = alsnb("run", "--profile", "bids", "--name", tmp_path / "r", "--set", f"bids_root={root}")
+    assert done.returncode == 1
+    assert "Knn: a training set of the grid search has 5 subjects" in done.stderr
+    assert not (tmp_path / "r" / "store").exists()
+
+
 def test_two_runs_at_once_on_one_folder_are_refused(tmp_path, make_bids):
     import fcntl
 
