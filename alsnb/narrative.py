@@ -15,6 +15,8 @@ from alsnb.classifiers import CLASSIFIERS
 NAMES = {"radiomics": "Radiomics", "dl7": "DL7", "dl8": "DL8"}
 #: Hyper-parameters as the paper's Table 1 prints them.
 SYMBOLS = {"n_neighbors": "k", "n_estimators": "N", "C": "C", "degree": "d", "gamma": "γ"}
+#: An equals sign that a narrow column does not break at.
+EQUALS = "\u00a0=\u00a0"
 #: F1 in per cent that counts as equal: rounding in the mean over folds, no more.
 TIE = 1e-6
 #: The hyper-parameter on the horizontal axis of a grid's figure.
@@ -71,7 +73,7 @@ def chosen_table(chosen: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(index=pd.Index([], name="representation"))
     texts = chosen.assign(
         text=[
-            f"{SYMBOLS.get(p, p)} = {float(v):g}"
+            f"{SYMBOLS.get(p, p)}{EQUALS}{float(v):g}"
             for p, v in zip(chosen["parameter"], chosen["value"], strict=True)
         ]
     )

@@ -63,9 +63,9 @@ def test_hyperparameters_are_laid_out_as_printed(result):
     table = narrative.chosen_table(result.chosen)
     assert list(table.index) == ["DL7"]
     assert list(table.columns) == ["SVM (P)", "SVM (RBF)", "Knn"]
-    assert table.loc["DL7", "Knn"].startswith("k = ")
-    assert "γ = " in table.loc["DL7", "SVM (RBF)"]
-    assert "d = " in table.loc["DL7", "SVM (P)"]
+    assert table.loc["DL7", "Knn"].startswith("k\u00a0=\u00a0")
+    assert "γ\u00a0=\u00a0" in table.loc["DL7", "SVM (RBF)"]
+    assert "d\u00a0=\u00a0" in table.loc["DL7", "SVM (P)"]
 
 
 def test_one_point_of_each_grid_is_chosen(result):
@@ -104,5 +104,5 @@ def test_the_papers_columns_stand_beside_ours(result):
     assert table4.loc["AUC", "DL7 + SVM (P), paper"] == 0.69
     assert table4.loc["F1-score", "always positive, ours"] == pytest.approx(0.8)
     chosen = narrative.chosen_beside(result.chosen)
-    assert chosen.loc[("DL7", "paper"), "Knn"] == "k = 7"
-    assert chosen.loc[("DL7", "paper"), "SVM (RBF)"] == "C = 1, γ = 0.1"
+    assert chosen.loc[("DL7", "paper"), "Knn"] == "k\u00a0=\u00a07"
+    assert chosen.loc[("DL7", "paper"), "SVM (RBF)"].replace("\u00a0", " ") == "C = 1, γ = 0.1"
