@@ -13,12 +13,12 @@ from typing import Any
 import nbformat
 import yaml
 
+from alsnb.chapters import SIMULATED_ONLY, notebook_key
 from alsnb.errors import AlsnbError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
+from alsnb.study import Study
 
-#: Chapters that only a simulated cohort has.
-SIMULATED_ONLY = ("01_simulate_cohort",)
 #: Metadata of a notebook that readers need; papermill's (paths, parameters) goes.
 KEPT_METADATA = ("kernelspec", "language_info")
 
@@ -50,7 +50,9 @@ def build_book(run_dir: str | Path) -> Path:
     if not record.is_file():
         raise BookError(f"{run_dir} is no run folder (no run.json); execute `alsnb run` first")
     values = json.loads(record.read_text(encoding="utf-8"))["parameters"]
-    staged = stage(run_dir, Parameters.model_validate(values))
+    params = Parameters.model_validate(values)
+    staged = stage(run_dir, params)
+    refuse_stale(run_dir, params, toc_pages(staged / "_toc.yml"))
     start = "from jupyter_book.cli.main import main; main()"  # it has no __main__
     command = [sys.executable, "-c", start, "build", str(staged)]
     command += ["-W", "-n", "--keep-going", "--all"]
@@ -77,6 +79,38 @@ def build_book(run_dir: str | Path) -> Path:
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(staged, ignore_errors=True)
     return target / "index.html"
+
+
+def refuse_stale(run_dir: Path, params: Parameters, pages: list[str]) -> None:
+    """Raise when a chapter was executed with other parameters, inputs or code than the run's.
+
+    Parameters
+    ----------
+    run_dir : pathlib.Path
+        A run folder.
+    params : alsnb.parameters.Parameters
+        Its parameters.
+    pages : list of str
+        From :func:`toc_pages`.
+
+    Raises
+    ------
+    BookError
+        Naming the chapters; a book of two runs in one would tell nobody's story.
+    """
+    inputs = Study(params, progress=False).input_hash()
+    stale = []
+    for page in pages:
+        if page.startswith("notebooks/"):
+            source = project_root() / f"{page}.ipynb"
+            record = run_dir / "notebooks" / f"{source.stem}.key"
+            if not record.is_file() or record.read_text() != notebook_key(source, params, inputs):
+                stale.append(source.stem)
+    if stale:
+        raise BookError(
+            f"out of date in {run_dir}: {stale}; parameters, inputs or code changed since "
+            "they were executed: `alsnb run` again with the run's parameters"
+        )
 
 
 def stage(run_dir: Path, params: Parameters) -> Path:
@@ -117,17 +151,19 @@ def stage(run_dir: Path, params: Parameters) -> Path:
     (staged / "notebooks").mkdir()
     for name in names:
         notebook = nbformat.read(run_dir / "notebooks" / f"{name}.ipynb", as_version=4)
-        nbformat.write(clean(notebook), staged / "notebooks" / f"{name}.ipynb")
+        nbformat.write(clean(notebook, params), staged / "notebooks" / f"{name}.ipynb")
     return staged
 
 
-def clean(notebook: Any) -> Any:
+def clean(notebook: Any, params: Parameters | None = None) -> Any:
     """Remove from an executed notebook what only the run folder may know.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode
         As papermill left it.
+    params : alsnb.parameters.Parameters, optional
+        Values for the parameters cell to show: those that were used, folders blanked.
 
     Returns
     -------
@@ -145,13 +181,31 @@ def clean(notebook: Any) -> Any:
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
             continue
+        if params is not None and "parameters" in tags:
+            cell.source = "\n".join(_as_used(line, params) for line in cell.source.split("\n"))
         if any(o.get("output_type") == "error" for o in cell.get("outputs", [])):
             raise BookError(f"a cell of the notebook holds an error: {cell.source[:200]}")
         cells.append(cell)
     notebook.cells = cells
     return notebook
+
+
+def _as_used(line: str, params: Parameters) -> str:
+    """Put the value that a run used into a line of the parameters cell."""
+    name, equals, rest = line.partition(" = ")
+    if not equals or name not in Parameters.model_fields:
+        return line
+    value = getattr(params, name)
+    if isinstance(value, str) and "/" in value:
+        value = "…"
+    if value == Parameters.model_fields[name].default:
+        return line
+    _, mark, comment = rest.partition("  # ")
+    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str | list) else repr(value)
+    return f"{name} = {shown}{mark}{comment}"
 
 
 def toc_pages(path: Path) -> list[str]:

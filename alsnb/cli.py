@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alsnb import __version__, parameters
-from alsnb.errors import AlsnbError, CohortError
+from alsnb.errors import AlsnbError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 
@@ -69,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     add_parameters(run)
     run.add_argument("--chapters", nargs="+", default=[], help="names or numbers; default: all")
     run.add_argument("--force", action="store_true", help="execute every notebook again")
-    add_parameters(add("check", _check, "list every problem of a cohort before any long work"))
+    check = add("check", _check, "list every problem of a cohort before any long work")
+    add_parameters(check)
+    check.add_argument("--headers-only", action="store_true", help="do not read the voxels")
     simulate = add("simulate", _simulate, "write a simulated BIDS cohort with known truth")
     simulate.add_argument("folder", type=Path)
     add_parameters(simulate)
@@ -116,19 +118,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from alsnb.cohort import check_cohort
+    from alsnb.preflight import report
     from alsnb.study import Study
 
     params = _read(arguments)
-    try:
-        cohort = Study(params).cohort
-    except CohortError as error:
-        print("\n".join(error.report or [f"error: {error}"]))
-        return 1
-    lines = check_cohort(cohort, n_folds=params.n_folds, smote_k=params.smote_k)
-    print(f"{cohort.root}: " + ", ".join(f"{n} {name}" for name, n in cohort.counts.items()))
-    for line in lines:
-        print(line)
+    if params.simulated:
+        print("the cohort is simulated; there is nothing to check (give bids_root)")
+        return 0
+    lines = report(Study(params), voxels=not arguments.headers_only)
+    print("\n".join(lines))
     return int(any(line.startswith("error") for line in lines))
 
 

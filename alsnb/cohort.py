@@ -6,9 +6,10 @@ of exclusions with a reason. Voxels are not opened here, only headers.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from alsnb.errors import CohortError, ScanError
-from alsnb.scan import check_header
+from alsnb.scan import check_header, load_scan
 
 #: Texts of a participants.tsv that mean "unknown" (BIDS 1.10: ``n/a``; the rest are habits).
 MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "unknown", "."})
@@ -160,6 +161,7 @@ def read_cohort(
     if "participant_id" not in table:  # nobody can be named, so nothing more can be checked
         _fail(root, ledger)
     _label_problems(table, columns, ledger)
+    _sex_problem(table, columns, ledger)
     rows = list(_rows(table, columns, ledger))
     masks = _find_masks(Path(mask_root) if mask_root else root / "derivatives")
     kept = []
@@ -169,7 +171,8 @@ def read_cohort(
             row["mask"] = _mask_for(Path(row["t1w"]), masks, row["participant_id"])
         except ScanError as error:
             if require_scan:
-                ledger.exclude(row["participant_id"], error.reason, str(error))
+                where = f"{error.path}: " if error.path else ""
+                ledger.exclude(row["participant_id"], error.reason, where + error.detail)
                 continue
             row |= {"t1w": "", "mask": "", "shape": "", "zooms": ""}
         kept.append(row)
@@ -236,6 +239,40 @@ def check_cohort(cohort: Cohort, *, n_folds: int = 3, smote_k: int = 5) -> list[
     return lines
 
 
+def check_voxels(cohort: Cohort, *, progress: bool = False) -> Cohort:
+    """Read every scan of a cohort, and leave out those that can't be read.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As read, headers checked.
+    progress : bool, default False
+        Show a bar.
+
+    Returns
+    -------
+    Cohort
+        Without the scans that :func:`alsnb.scan.load_scan` refuses, which are listed.
+    """
+    lost = []
+    rows = cohort.participants[cohort.participants["t1w"] != ""]
+    pairs = zip(rows["participant_id"], rows["t1w"], strict=True)
+    for subject, path in tqdm(
+        pairs, total=len(rows), desc="voxels", unit="scan", disable=not progress
+    ):
+        try:
+            load_scan(path, subject)
+        except ScanError as error:
+            lost.append((subject, error.reason, f"{error.path}: {error.detail}"))
+    table = pd.DataFrame(lost, columns=cohort.exclusions.columns)
+    kept = ~cohort.participants["participant_id"].isin(table["participant_id"])
+    return replace(
+        cohort,
+        participants=cohort.participants[kept].reset_index(drop=True),
+        exclusions=pd.concat([cohort.exclusions, table], ignore_index=True),
+    )
+
+
 def _class_problems(cohort: Cohort, n_folds: int) -> list[str]:
     problems = []
     for name, n in cohort.counts.items():
@@ -265,9 +302,19 @@ def _read_table(root: Path, columns: Columns, ledger: _Ledger) -> pd.DataFrame:
         ledger.problems.append("has no participants.tsv; BIDS requires one with the groups")
         return pd.DataFrame()
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,  # a tab at the end of the lines must not shift the columns
+            quoting=csv.QUOTE_NONE,
+        )
     except (ValueError, OSError, UnicodeDecodeError) as error:
-        ledger.problems.append(f"participants.tsv can't be read as a tab-separated table ({error})")
+        ledger.problems.append(
+            f"participants.tsv can't be read as a tab-separated table ({error}); save it as UTF-8"
+        )
         return pd.DataFrame()
     table.columns = [str(c).strip() for c in table.columns]
     wanted = {"id_column": columns.id, "group_column": columns.group}
@@ -281,7 +328,7 @@ def _read_table(root: Path, columns: Columns, ledger: _Ledger) -> pd.DataFrame:
                 f"{parameter}{optional}"
             )
     if ledger.problems:
-        return table
+        return pd.DataFrame()
     table = table.apply(lambda column: column.str.strip())
     ids = table[columns.id].map(_subject)
     table = table.assign(participant_id=ids)
@@ -307,6 +354,16 @@ def _label_problems(table: pd.DataFrame, columns: Columns, ledger: _Ledger) -> N
         if label not in found:
             ledger.problems.append(
                 f"no participant has {columns.group} {label!r}; it holds {found}: set {parameter}"
+            )
+
+
+def _sex_problem(table: pd.DataFrame, columns: Columns, ledger: _Ledger) -> None:
+    if columns.sex:
+        found = sorted({v for v in table[columns.sex] if v.lower() not in MISSING})
+        if found and not {columns.male, columns.female} & set(found):
+            ledger.problems.append(
+                f"no value of {columns.sex} is {columns.male!r} or {columns.female!r}; it holds "
+                f"{found[:6]}: set male_label and female_label, or sex_column empty"
             )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from alsnb.figure_style import style
+
 
 @dataclass(frozen=True)
 class FigureHtml:
@@ -56,7 +58,8 @@ def figure_html(figure: Figure, caption: str) -> FigureHtml:
         The same figure gives the same bytes.
     """
     stream = BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
+    with style():  # seeds the drawing's ids, and keeps text as text
+        figure.savefig(stream, format="svg", metadata={"Date": None})
     return FigureHtml(stream.getvalue(), str(figure.get_label()) or caption, caption)
 
 

@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from alsnb.errors import ParameterError
 
+#: First line of the cell in which papermill puts the parameters it is given.
+INJECTED = "# Parameters"
+
 Classifier = Literal[
     "svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"
 ]
@@ -102,6 +105,8 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Parameters:
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs is 0; give a number of processes, or -1 for one per core")
         if self.positive_label == self.negative_label:
             raise ValueError(f"positive_label and negative_label are both {self.positive_label!r}")
         if len(set(self.classifiers)) < len(self.classifiers):
@@ -205,6 +210,8 @@ def _plain(name: str, value: Any) -> Any:
         return ""
     if annotation is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, str) and name in {"classifiers", "representations"}:
+        return [value]
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -282,9 +289,10 @@ def load_profile(profile: str | Path, folder: Path) -> dict[str, Any]:
 def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     """Make parameters of the values a notebook has assigned so far.
 
-    Reads the cells executed before the call (the parameters cell and the one that
-    papermill injects), so a misspelt ``-p`` raises instead of being ignored. Names that
-    the notebook doesn't list come from the run folder's ``run.json`` where there is one.
+    Reads the cells executed before the call. What papermill injects counts as it is, so a
+    misspelt ``-p`` raises instead of being ignored. In a run folder with a ``run.json`` the
+    run's own parameters hold otherwise, unless a value in the notebook's parameters cell was
+    changed from its default.
 
     Parameters
     ----------
@@ -299,22 +307,39 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     Raises
     ------
     ParameterError
-        As :func:`validate`.
+        As :func:`validate`, and when the run folder was made from another cohort.
     """
-    names: list[str] = []
+    written: dict[str, Any] = {}
+    injected: dict[str, Any] = {}
     for cell in list(namespace.get("In", []))[:-1]:
-        try:
-            body = ast.parse(cell).body
-        except SyntaxError:  # a cell magic
-            continue
-        for node in body:
-            if isinstance(node, ast.Assign):
-                names += [t.id for t in node.targets if isinstance(t, ast.Name)]
+        target = injected if cell.startswith(INJECTED) else written
+        for name in _assigned(cell):
+            target[name] = namespace.get(name)
     if "In" not in namespace:
-        names = [n for n in Parameters.model_fields if n in namespace]
-    values = {n: namespace[n] for n in dict.fromkeys(names) if n in namespace}
+        injected = {n: namespace[n] for n in Parameters.model_fields if n in namespace}
+    values = written | injected
     remembered = _remembered(values.get("run_dir", ""))
-    return validate({**remembered, **values}, "this notebook's parameters")
+    defaults = Parameters().model_dump()
+    if remembered:
+        kept = {n: v for n, v in written.items() if n not in defaults or v != defaults[n]}
+        values = remembered | kept | injected
+        asked, made = (str(v.get("bids_root", "")) for v in (values, remembered))
+        if Path(asked) != Path(made):
+            raise ParameterError(
+                f"run_dir {values['run_dir']} holds a run on {made or 'simulated scans'}, not on "
+                f"{asked or 'simulated scans'}; give another run_dir"
+            )
+    return validate(values, "this notebook's parameters")
+
+
+def _assigned(cell: str) -> list[str]:
+    """Names that a cell assigns plain values to."""
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:  # a cell magic
+        return []
+    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
+    return [t.id for t in targets if isinstance(t, ast.Name)]
 
 
 def _remembered(run_dir: str) -> dict[str, Any]:

@@ -8,82 +8,30 @@ only when its source, the package, its parameters, its inputs or its outputs cha
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
 
-from alsnb import features
-from alsnb.book import SIMULATED_ONLY
+from alsnb import features, preflight
+from alsnb.chapters import STAGES, chapters, declared, notebook_key
 from alsnb.cohort import check_cohort
-from alsnb.errors import AlsnbError, CohortError, ParameterError
+from alsnb.embeddings import load_network
+from alsnb.errors import AlsnbError, CohortError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 from alsnb.study import Study
 
-#: What each chapter takes from the store, computed first with its progress shown.
-STAGES = {
-    "01_simulate_cohort": ("cohort", "masks", "radiomics"),
-    "02_describe_cohort": ("cohort",),
-    "03_measure_intensities": ("intensities",),
-    "04_extract_brain": ("masks",),
-    "05_compute_radiomics": ("masks", "radiomics"),
-    "06_embed_scans": ("embeddings",),
-    "07_classify_representations": ("masks", "radiomics", "embeddings", "classification"),
-}
-#: Sections of the parameters that decide what a stage gives.
-SECTIONS = {
-    "cohort": ("Cohort", "Simulated cohort"),
-    "intensities": ("Intensities",),
-    "masks": ("Brain extraction",),
-    "radiomics": ("Radiomics",),
-    "embeddings": ("Deep features",),
-    "classification": ("Classification",),
-}
-
 
 class NotebookError(AlsnbError):
     """A notebook failed; its log is kept beside the run."""
-
-
-def chapters(params: Parameters, asked: Sequence[str] = ()) -> list[Path]:
-    """Notebooks of a run, in order.
-
-    Parameters
-    ----------
-    params : alsnb.parameters.Parameters
-        A run on real scans has no simulation chapter.
-    asked : sequence of str, optional
-        Names or their leading numbers (``"02"``); empty: all.
-
-    Returns
-    -------
-    list of pathlib.Path
-        Sources in ``notebooks/``.
-
-    Raises
-    ------
-    ParameterError
-        When a name asked for is no chapter of this run.
-    """
-    found = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    found = [p for p in found if params.simulated or p.stem not in SIMULATED_ONLY]
-    if not asked:
-        return found
-    chosen = [p for p in found if p.stem in asked or p.stem.split("_")[0] in asked]
-    unknown = [a for a in asked if not any(a in (p.stem, p.stem.split("_")[0]) for p in chosen)]
-    if unknown:
-        raise ParameterError(f"no chapter {unknown}; this run has {[p.stem for p in found]}")
-    return chosen
 
 
 def run(
@@ -117,21 +65,38 @@ def run(
     study = Study(params, progress=progress)
     notebooks = chapters(params, asked)
     with _locked(study.run_dir):
-        problems = [p for p in check_cohort(study.cohort, n_folds=params.n_folds)
-                    if p.startswith("error")]  # fmt: skip
+        for leftover in study.run_dir.rglob(".writing-*"):  # of a run that was killed
+            leftover.unlink(missing_ok=True)
         stages = dict.fromkeys(s for n in notebooks for s in STAGES.get(n.stem, ("cohort",)))
         if "classification" in stages:
-            if problems:
-                raise CohortError("; ".join(p.removeprefix("error: ") for p in problems))
-            study.require_sizes()
+            problems = check_cohort(study.cohort, n_folds=params.n_folds)
+            errors = [p.removeprefix("error: ") for p in problems if p.startswith("error")]
+            if errors:
+                raise CohortError("; ".join(errors) + _reasons(study))
+            preflight.require(study)
+        if study.cohort.participants.empty:
+            raise CohortError(f"no usable subject in {study.bids_root}" + _reasons(study))
         study.remember()
+        if "embeddings" in stages and params.weights == "adnet":
+            load_network(params.weights)  # downloaded once, before any worker asks for it
         for stage in stages:
-            getattr(study, stage)
+            table = getattr(study, stage)
+            if stage == "masks" and "classification" in stages:
+                preflight.require(study, study.labels(table.features.index))
         inputs = study.input_hash()
         for source in tqdm(notebooks, desc="notebooks", unit="notebook", disable=not progress):
             execute(source, study, inputs, force=force)
         features.write_table(study.run_dir / "qc" / "all_exclusions.parquet", study.failures())
     return study.run_dir
+
+
+def _reasons(study: Study) -> str:
+    """Say why people were left out, the commonest reason first."""
+    reasons = study.cohort.exclusions.groupby("reason")["detail"].agg(["size", "first"])
+    reasons = reasons.sort_values("size", ascending=False)
+    said = [f"{row.size_} ({row.Index}): {row.first}" for row in
+            reasons.rename(columns={"size": "size_"}).itertuples()]  # fmt: skip
+    return f"; left out: {'; '.join(said)}" if said else ""
 
 
 def execute(source: Path, study: Study, inputs: str, *, force: bool = False) -> bool:
@@ -160,16 +125,8 @@ def execute(source: Path, study: Study, inputs: str, *, force: bool = False) -> 
     """
     folder = study.run_dir / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
-    params = study.params
-    values = declared(source, params) | {"run_dir": str(study.run_dir)}
-    stages = ("cohort", *STAGES.get(source.stem, ()))
-    deciding = params.subset(*(section for stage in stages for section in SECTIONS[stage]))
-    key = features.fingerprint(
-        hashlib.sha256(source.read_bytes()).hexdigest(),
-        package_hash(),
-        (deciding, params.seed, params.profile, values),
-        inputs,
-    )
+    values = declared(source, study.params) | {"run_dir": str(study.run_dir)}
+    key = notebook_key(source, study.params, inputs)
     target, record = folder / source.name, folder / f"{source.stem}.key"
     unchanged = target.is_file() and record.is_file() and record.read_text() == key
     if not force and unchanged and _outputs_unchanged(study.run_dir, source.stem):
@@ -196,41 +153,6 @@ def execute(source: Path, study: Study, inputs: str, *, force: bool = False) -> 
     failed.replace(target)
     features.write_text(record, key)
     return True
-
-
-def declared(source: Path, params: Parameters) -> dict[str, Any]:
-    """Values of the parameters that a notebook's parameters cell declares.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        A notebook.
-    params : alsnb.parameters.Parameters
-        The run's parameters.
-
-    Returns
-    -------
-    dict
-        Name to value.
-    """
-    return {name: getattr(params, name) for name in papermill.inspect_notebook(str(source))}
-
-
-def package_hash() -> str:
-    """SHA-256 over the package's sources and data.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    folder = Path(__file__).parent
-    files = sorted(
-        p for p in folder.rglob("*") if p.suffix in {".py", ".yaml", ".csv", ".safetensors"}
-    )
-    return features.fingerprint(
-        [(str(p.relative_to(folder)), features.file_hash(p)) for p in files]
-    )
 
 
 def _outputs_unchanged(run_dir: Path, chapter: str) -> bool:
@@ -265,6 +187,7 @@ def _private_kernels() -> Iterator[Config]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second run out of a run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

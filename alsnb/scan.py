@@ -141,6 +141,22 @@ class Scan:
         return ornt_transform(io_orientation(self.stored_affine), _ornt(orientation))
 
 
+def check_orientation(orientation: str) -> None:
+    """Raise when a text names no orientation.
+
+    Parameters
+    ----------
+    orientation : str
+        Three axis codes such as ``"PIR"``.
+
+    Raises
+    ------
+    ScanError
+        Saying what an orientation looks like.
+    """
+    _ornt(orientation)
+
+
 def _ornt(orientation: str) -> np.ndarray:
     pairs = {frozenset("LR"), frozenset("PA"), frozenset("IS")}
     if (

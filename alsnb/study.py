@@ -11,7 +11,6 @@ import functools
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from alsnb import cohort as cohort_room
-from alsnb import display, features, figure_style, parameters
+from alsnb import display, features, figure_style, parameters, preflight
 from alsnb.errors import CohortError
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
@@ -50,7 +49,6 @@ class Study:
         default = project_root() / "runs" / ("demo" if params.simulated else "bids")
         folder = Path(params.run_dir) if params.run_dir else default
         self.run_dir = folder.expanduser().resolve()
-        self.run_dir.mkdir(parents=True, exist_ok=True)
         self._written: set[str] = set()
 
     @classmethod
@@ -96,6 +94,19 @@ class Study:
     @functools.cached_property
     def cohort(self) -> cohort_room.Cohort:
         """Participants, exclusions and notes; also written to the run folder."""
+        found = self.read_cohort()
+        features.write_table(self.run_dir / "cohort.parquet", found.participants)
+        features.write_table(self.run_dir / "qc" / "exclusions.parquet", found.exclusions)
+        return found
+
+    def read_cohort(self) -> cohort_room.Cohort:
+        """Read the cohort without writing anything.
+
+        Returns
+        -------
+        alsnb.cohort.Cohort
+            Participants, exclusions and notes.
+        """
         p = self.params
         columns = cohort_room.Columns(
             p.id_column,
@@ -109,7 +120,7 @@ class Study:
             p.male_label,
             p.female_label,
         )
-        found = cohort_room.read_cohort(
+        return cohort_room.read_cohort(
             self.bids_root,
             columns,
             cohort_room.Selection(p.session, p.acquisition, p.run),
@@ -117,9 +128,6 @@ class Study:
             mask_root=p.mask_root,
             progress=self.progress,
         )
-        features.write_table(self.run_dir / "cohort.parquet", found.participants)
-        features.write_table(self.run_dir / "qc" / "exclusions.parquet", found.exclusions)
-        return found
 
     @functools.cached_property
     def masks(self) -> features.FeatureTable:
@@ -200,6 +208,22 @@ class Study:
         """
         return self.cohort.labels.loc[index]
 
+    def counts(self, labels: pd.Series) -> dict[str, int]:
+        """Count people by displayed group, positive first.
+
+        Parameters
+        ----------
+        labels : pandas.Series
+            1 positive, 0 negative.
+
+        Returns
+        -------
+        dict of str to int
+            Group to people.
+        """
+        negative, positive = self.cohort.names
+        return {positive: int((labels == 1).sum()), negative: int((labels == 0).sum())}
+
     @functools.cached_property
     def classification(self):
         """Out-of-fold predictions of every representation and classifier, and what led to them.
@@ -215,6 +239,7 @@ class Study:
 
         self.cohort.require_classes(self.params.n_folds)
         tables = self.representations()
+        preflight.require(self, self.labels(next(iter(tables.values())).index))
         return classification.classify(
             tables,
             self.labels(next(iter(tables.values())).index),
@@ -234,21 +259,6 @@ class Study:
         table = self.intensities.features.fillna(0)
         table.columns = table.columns.astype(float)
         return table.sort_index(axis=1)
-
-    def require_sizes(self) -> None:
-        """Raise before any long work when the cohort is too small for the classifiers.
-
-        Raises
-        ------
-        CohortError
-            Naming the classifiers, and why.
-        """
-        from alsnb.eligibility import check_labels
-        from alsnb.switches import PROTOCOLS
-
-        p = self.params
-        plan = replace(PROTOCOLS[p.protocol], smote_k=p.smote_k)
-        check_labels(self.cohort.labels, p.classifiers, plan, n_folds=p.n_folds, seed=p.seed)
 
     def failures(self) -> pd.DataFrame:
         """Everybody left out at any stage so far, with the reason.
@@ -300,7 +310,10 @@ class Study:
         named = {c: str(c).replace("_", " ") for c in table.columns}
         if isinstance(formats := options.get("formats"), dict):
             options["formats"] = {named.get(c, c): f for c, f in formats.items()}
-        return figure_style.styled_table(table.rename(columns=named), caption, **options)
+        shown = table.rename(columns=named).map(
+            lambda v: v.replace(" ± ", "\u00a0±\u00a0") if isinstance(v, str) else v
+        )
+        return figure_style.styled_table(shown, caption, **options)
 
     def save_figure(self, name: str, figure: Figure, caption: str) -> display.FigureHtml:
         """Write a figure to ``figures/NAME.svg`` and lay it out for the page.
@@ -366,7 +379,7 @@ class Study:
         table = features.file_hash(self.bids_root / "participants.tsv")
         return features.fingerprint(table, files)
 
-    def banner(self) -> str:
+    def banner(self, labels: pd.Series | None = None) -> str:
         """Whose data a page shows, as one line of HTML.
 
         Returns
@@ -380,7 +393,8 @@ class Study:
             made = json.loads(record.read_text(encoding="utf-8"))
             when, what = made["date"], made["commit"]
         kind = "simulated" if self.params.simulated else "real"
-        return display.banner(kind, self.cohort.counts, self.params.profile, when, what)
+        counts = self.cohort.counts if labels is None else self.counts(labels)
+        return display.banner(kind, counts, self.params.profile, when, what)
 
     @functools.cached_property
     def _extractors(self) -> Any:

@@ -63,6 +63,28 @@ def test_no_folder_and_no_table(tmp_path):
         read_cohort(tmp_path)
 
 
+@pytest.mark.parametrize("column", ["age", "sex", "group"])
+def test_one_missing_column_is_an_error_and_no_traceback(make_bids, column):
+    header = [c if c != column else "other" for c in ("participant_id", "age", "sex", "group")]
+    with pytest.raises(CohortError, match=f"no column '{column}'.*set {column}_column"):
+        read_cohort(make_bids(ROWS, header=header))
+
+
+def test_a_tab_at_the_end_of_lines_and_a_stray_quote(make_bids):
+    root = make_bids(ROWS)
+    lines = (root / "participants.tsv").read_text().splitlines()
+    lines = [lines[0], *(line + "\t" for line in lines[1:])]
+    lines[3] = lines[3].replace("\tM\t", '\t"M\t')
+    (root / "participants.tsv").write_text("\n".join(lines) + "\n")
+    cohort = read_cohort(root)
+    assert cohort.counts == {"ALS": 8, "mimic": 4}
+
+
+def test_labels_of_sex_that_fit_nobody_are_said_once(make_bids):
+    with pytest.raises(CohortError, match=r"no value of sex is 'm' or 'f'; it holds \['F', 'M'\]"):
+        read_cohort(make_bids(ROWS), Columns(male="m", female="f"))
+
+
 def test_duplicate_subjects(make_bids):
     with pytest.raises(CohortError, match=r"more than once.*sub-03"):
         read_cohort(make_bids([*ROWS, ROWS[2]]))

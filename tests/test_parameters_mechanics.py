@@ -1,5 +1,7 @@
 """Mechanics: one set of names, clear errors, generated references kept equal."""
 
+import json
+
 import nbformat
 import pytest
 import yaml
@@ -34,6 +36,7 @@ def test_all_problems_at_once():
         ("classifiers", []),
         ("representations", ["dl9"]),
         ("negative_label", "ALS"),
+        ("n_jobs", 0),
     ],
 )
 def test_wrong_values_raise(name, value):
@@ -109,4 +112,20 @@ def test_notebook_parameters_remember_the_run(tmp_path):
     cell = f"run_dir = {str(tmp_path)!r}\nseed = 42"
     namespace = {"In": ["", cell, "call()"], "run_dir": str(tmp_path), "seed": 42}
     p = parameters.from_notebook(namespace)
-    assert (p.n_subjects, p.seed) == (33, 42)
+    assert (p.n_subjects, p.seed) == (33, 7)  # 42 is only the default
+    changed = {"In": ["", cell, "seed = 5", "call()"], "run_dir": str(tmp_path), "seed": 5}
+    assert parameters.from_notebook(changed).seed == 5
+    cells = ["", cell, "# Parameters\nseed = 42", "call()"]
+    injected = {"In": cells, "run_dir": str(tmp_path), "seed": 42}
+    assert parameters.from_notebook(injected).seed == 42
+
+
+def test_a_run_folder_keeps_its_cohort(tmp_path):
+    record = {"parameters": {"bids_root": "/data/study"}}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    cells = ["", f"run_dir = {str(tmp_path)!r}\nbids_root = ''", "call()"]
+    namespace = {"In": cells, "run_dir": str(tmp_path), "bids_root": ""}
+    assert parameters.from_notebook(namespace).bids_root == "/data/study"
+    cells.insert(2, "# Parameters\nbids_root = ''")
+    with pytest.raises(ParameterError, match="holds a run on /data/study, not on simulated"):
+        parameters.from_notebook(namespace)
