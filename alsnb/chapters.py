@@ -26,6 +26,7 @@ STAGES = {
     "06_embed_scans": ("embeddings",),
     "07_classify_representations": ("masks", "radiomics", "embeddings", "classification"),
     "08_audit_printed_numbers": ("cohort",),
+    "09_compare_text_code": ("switches",),
     "10_compare_scorecard": ("masks", "radiomics", "embeddings", "classification"),
 }
 #: Sections of the parameters that decide what a stage gives.
@@ -36,7 +37,11 @@ SECTIONS = {
     "radiomics": ("Radiomics",),
     "embeddings": ("Deep features",),
     "classification": ("Classification",),
-}
+    # A switch may be turned on the run's own features too.
+    "switches": (
+        "From text to code", "Classification", "Brain extraction", "Radiomics", "Deep features",
+    ),
+}  # fmt: skip
 
 
 def chapters(params: Parameters, asked: Sequence[str] = ()) -> list[Path]:

@@ -101,6 +101,20 @@ class Parameters(BaseModel):
     smote_k: int = _field(5, "SMOTE's nearest neighbours; lowered, and said so, where the minority class is too small", "Classification", ge=1, le=50)
     dnn_trials: int = _field(5, "Trials of each network with other initial weights", "Classification", ge=1, le=100)
     dnn_epochs: int = _field(200, "Most epochs a network trains", "Classification", ge=1, le=10_000)
+
+    # From text to code
+    switch: str = _field("", "Switch to turn on this run's own cohort, name=value (tuning_score=accuracy); empty: none", "From text to code")
+    switch_subjects: int = _field(120, "Subjects of each cohort simulated to measure the switches on", "From text to code", ge=36, le=100_000)
+    switch_voxel_mm: float = _field(4.0, "Voxel size of their scans", "From text to code", "mm", ge=0.8, le=8)
+    switch_precentral_loss: float = _field(0.6, "Mean fraction of precentral grey matter lost in the one with an effect", "From text to code", "fraction", ge=0, le=1)
+    switch_precentral_loss_sd: float = _field(0.1, "Its standard deviation between patients", "From text to code", "fraction", ge=0, le=1)
+    switch_cortical_loss: float = _field(0.15, "Mean fraction of all cortical grey matter lost in it", "From text to code", "fraction", ge=0, le=1)
+    switch_cortical_loss_sd: float = _field(0.05, "Its standard deviation between patients", "From text to code", "fraction", ge=0, le=1)
+    switch_representations: list[Representation] = _field(["radiomics"], "Representations to measure the switches on", "From text to code", min_length=1)
+    switch_classifiers: list[Classifier] = _field(["svm_linear", "svm_poly", "svm_rbf", "dnn_t"], "Classifiers to measure the switches on", "From text to code", min_length=1)
+    switch_seeds: int = _field(1, "Seeds of folds, SMOTE and estimators to average the switches' scores over", "From text to code", ge=1, le=100)
+    switch_trials: int = _field(2, "Trials of each network there", "From text to code", ge=1, le=100)
+    switch_draws: int = _field(1000, "Bootstrap draws of subjects behind the intervals there", "From text to code", ge=100, le=100_000)
     # fmt: on
 
     @model_validator(mode="after")

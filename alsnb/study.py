@@ -248,6 +248,13 @@ class Study:
             progress=self.progress,
         )
 
+    @functools.cached_property
+    def switches(self):
+        """What each switch does to the scores, an :class:`alsnb.switch_study.SwitchStudy`."""
+        from alsnb import switch_study
+
+        return switch_study.run(self.params, self.run_dir, progress=self.progress)
+
     def histograms(self) -> pd.DataFrame:
         """Give counts of voxels by subject and intensity bin.
 

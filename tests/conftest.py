@@ -18,6 +18,11 @@ SMALL_RUN = {
     "voxel_mm": 4.0,
     "dnn_trials": 1,
     "dnn_epochs": 20,
+    "switch_subjects": 36,
+    "switch_voxel_mm": 8.0,
+    "switch_classifiers": ["svm_linear"],
+    "switch_trials": 1,
+    "switch_draws": 100,
     "n_jobs": 2,
     "profile": "test",
 }
