@@ -55,8 +55,7 @@ class Settings:
     Attributes
     ----------
     n_train, n_validation, n_test : int
-        Heads per split, even: each control is matched to a patient in age and sex. In the
-        training they are one person with and without the disease, elsewhere two people.
+        Heads per split, even: each control is matched to a patient in age and sex.
     voxel_mm : float
         Edge of the simulated voxels, mm. At 2 mm the network's input is about 2.7 mm.
     severity_low, severity_high : float
@@ -66,7 +65,7 @@ class Settings:
     epochs, patience : int
         Most epochs, and epochs without a better validation loss before stopping.
     batch_size : int
-        Heads per step, even.
+        Heads per step.
     learning_rate, weight_decay : float
         Adam's, as published: 1e-3 at first (it falls along half a cosine, so that the running
         statistics of the batch normalisation settle), and L2 0.01.
@@ -99,8 +98,11 @@ class Settings:
             n = getattr(self, name)
             if n < 2 or n % 2:
                 raise ParameterError(f"{name} is {n}, expected an even number of 2 or more (pairs)")
-        if self.batch_size < 2 or self.batch_size % 2:
-            raise ParameterError(f"batch_size is {self.batch_size}, expected whole pairs")
+        if self.n_train % self.batch_size == 1 or self.batch_size < 2:
+            raise ParameterError(
+                f"batch_size {self.batch_size} leaves a batch of one head among {self.n_train}; "
+                "batch normalisation needs two"
+            )
         if self.epochs < 1 or self.patience < 1:
             raise ParameterError("epochs and patience must be 1 or more")
         if not 0 < self.severity_low <= self.severity_high <= 1:
@@ -125,8 +127,7 @@ def plan_heads(settings: Settings) -> pd.DataFrame:
     pandas.DataFrame
         One row per head: ``split``, ``label`` (1: Alzheimer-like), ``age`` (years), ``sex``,
         ``alzheimer`` (severity), ``seed`` (of the head). Consecutive rows are a control and a
-        patient of one age and sex; in the training split also of one seed, so that they differ
-        in the disease alone and knowing the person doesn't help.
+        patient of one age and sex, but of different anatomy.
     """
     rng = np.random.default_rng([settings.seed, 0])
     counts = {
@@ -142,10 +143,8 @@ def plan_heads(settings: Settings) -> pd.DataFrame:
             for label in (0, 1):
                 rows.append((split, label, age, sex, label * severity))
     table = pd.DataFrame(rows, columns=["split", "label", "age", "sex", "alzheimer"])
-    person = np.arange(len(table))
-    person[: settings.n_train] -= person[: settings.n_train] % 2
-    # Far from the small seeds that people give by hand.
-    table["seed"] = person + settings.seed * 1_000_000
+    # Distinct by construction, and far from the small seeds that people give by hand.
+    table["seed"] = np.arange(len(table)) + settings.seed * 1_000_000
     return table
 
 
@@ -360,9 +359,9 @@ def _fit(
     best_loss, best_epoch, best_state = np.inf, 0, network.state_dict()
     bar = tqdm(range(1, settings.epochs + 1), desc="training", disable=not progress)
     for epoch in bar:
-        # People are shuffled; control and patient stay together.
-        order = rng.permutation(train.reshape(-1, 2)).ravel()
-        loss, accuracy = _epoch(network, optimiser, schedule, inputs, labels, order, settings, rng)
+        loss, accuracy = _epoch(
+            network, optimiser, schedule, inputs, labels, rng.permutation(train), settings, rng
+        )
         probability = _probabilities(network, inputs[validation])
         truth = labels[validation] == 1
         chance = np.where(truth, probability, 1 - probability).clip(1e-7)
@@ -399,8 +398,7 @@ def _epoch(
     losses, n_correct = 0.0, 0
     for start in range(0, len(order), settings.batch_size):
         batch = order[start : start + settings.batch_size]
-        pairs = torch.from_numpy(inputs[batch]).reshape(-1, 2, *INPUT_SHAPE)
-        x = augment(pairs, settings, rng).reshape(-1, 1, *INPUT_SHAPE)
+        x = augment(torch.from_numpy(inputs[batch]), settings, rng)
         y = torch.from_numpy(labels[batch])
         logits = network(x.contiguous(memory_format=torch.channels_last_3d))
         loss = functional.cross_entropy(logits, y)
@@ -430,7 +428,7 @@ def augment(x: torch.Tensor, settings: Settings, rng: np.random.Generator) -> to
     Parameters
     ----------
     x : torch.Tensor
-        Shape (n, channels, depth, height, width), float32; channels are moved alike.
+        Shape (n, 1, depth, height, width), float32.
     settings : Settings
         The largest zoom, shift and rotation, and the orientation, which says what left is.
     rng : numpy.random.Generator
