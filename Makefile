@@ -19,7 +19,7 @@ book: $(READY)  ## Set up, simulate, run and render the demo (PROFILE=paper for 
 	$(BIN)/alsnb book --run $(RUN)
 
 test: $(READY) lint  ## Lint, check types and run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest
 
 lint: $(READY)  ## Check style, docstrings and types
 	$(BIN)/ruff check .
