@@ -14,6 +14,7 @@ from nibabel.orientations import (
 )
 from scipy.ndimage import gaussian_filter
 
+from alsnb.errors import ScanError
 from alsnb.radiomics import FEATURE_NAMES, radiomics, settings
 from alsnb.scan import Scan
 
@@ -142,8 +143,14 @@ def test_engines_agree_on_random_masks(seed, shape, density, spacing):
     mask[0, 0, -1] = False  # PyRadiomics refuses a mask that covers the image
     scan = Scan("", "", rng.normal(100, 20, shape), np.diag([*spacing, 1.0]))
     chosen = settings(extra={"minimumROISize": None})
+    try:
+        plain = radiomics(scan, mask, chosen, engine="pyradiomics")
+    except ScanError as error:  # two voxels leave features without a value, in either engine
+        with pytest.raises(ScanError) as caught:
+            radiomics(scan, mask, chosen, engine="fast")
+        assert caught.value.detail == error.detail
+        return
     fast = radiomics(scan, mask, chosen, engine="fast")
-    plain = radiomics(scan, mask, chosen, engine="pyradiomics")
     same = [name for name in FEATURE_NAMES if "_shape_" not in name]
     np.testing.assert_array_equal(fast[same], plain[same])
     # atol: axes of regions without extent along them, where both hold rounding errors of
