@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from conftest import SMALL_RUN
 
 from alsnb import parameters, run
 from alsnb.book import build_book
@@ -27,8 +28,10 @@ def real_run(test_data, tmp_path_factory):
     damaged = next((root / names[1] / "anat").glob("*.nii.gz"))
     damaged.chmod(0o644)
     damaged.write_bytes(damaged.read_bytes()[:100_000])
+    small = {name: value for name, value in SMALL_RUN.items() if name.startswith("switch_")}
     params = parameters.validate(
-        {
+        small
+        | {
             "run_dir": str(root.parent / "run"),
             "profile": "bids",
             "bids_root": str(root),
