@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from alsnb.errors import ParameterError
 
 #: First line of the cell in which papermill puts the parameters it is given.
 INJECTED = "# Parameters"
+#: Numbers that YAML 1.1 takes for text: 1e-3 and 1e3.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 Classifier = Literal[
     "svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"
@@ -67,7 +70,7 @@ class Parameters(BaseModel):
     n_subjects: int = _field(120, "Subjects to simulate, in the paper's proportions", "Simulated cohort", ge=8, le=100_000)
     voxel_mm: float = _field(2.0, "Voxel size of simulated scans", "Simulated cohort", "mm", ge=0.8, le=8)
     precentral_loss: float = _field(0.25, "Mean fraction of precentral grey matter that ALS patients lost", "Simulated cohort", "fraction", ge=0, le=1)
-    precentral_loss_sd: float = _field(0.10, "Its standard deviation between patients", "Simulated cohort", "fraction", ge=0, le=1)
+    precentral_loss_sd: float = _field(0.10, "Its standard deviation between patients; nothing is planted where the mean is 0", "Simulated cohort", "fraction", ge=0, le=1)
     cst_signal_change: float = _field(0.05, "Mean fraction of white-matter signal lost along the corticospinal tract", "Simulated cohort", "fraction", ge=0, le=1)
     cst_signal_change_sd: float = _field(0.02, "Its standard deviation between patients", "Simulated cohort", "fraction", ge=0, le=1)
     cortical_loss: float = _field(0.0, "Mean fraction of all cortical grey matter that ALS patients lost", "Simulated cohort", "fraction", ge=0, le=1)
@@ -216,7 +219,7 @@ def validate(values: Mapping[str, Any], source: str = "") -> Parameters:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Accept what YAML and shells write for a value: 2 for 2.0, null for an empty text."""
+    """Accept what YAML and shells write for a value: 2 for 2.0, 1e-3, null for an empty text."""
     annotation = Parameters.model_fields[name].annotation
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -224,6 +227,8 @@ def _plain(name: str, value: Any) -> Any:
         return ""
     if annotation is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
+    if annotation is float and isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value)
     if isinstance(value, str) and name in {"classifiers", "representations"}:
         return [value]
     return list(value) if isinstance(value, tuple) else value

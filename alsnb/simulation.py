@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -180,8 +181,9 @@ def simulate_cohort(
     """Write a simulated cohort as a BIDS folder, with the truth beside it.
 
     The same parameters give the same bytes, compression included, whatever `n_jobs`. A folder
-    left half done by an earlier call with the same parameters is completed; a complete one is
-    left as it is. ``participants.tsv`` appears last, so a folder that has it is complete.
+    left half done by an earlier call with the same parameters is completed, a damaged scan in it
+    made again; a complete one is left as it is. ``participants.tsv`` appears last, so a folder
+    that has it is complete.
 
     Parameters
     ----------
@@ -299,7 +301,16 @@ def _files(folder: Path, subject: str) -> dict[str, Path]:
 
 
 def _complete(folder: Path, subject: str) -> bool:
-    return all(path.is_file() for path in _files(folder, subject).values())
+    """Whether a subject's files are there and whole, by the checksums of their compression."""
+    for path in _files(folder, subject).values():
+        try:
+            if path.suffix == ".gz":
+                gzip.decompress(path.read_bytes())
+            else:
+                json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, EOFError, ValueError, zlib.error):
+            return False
+    return True
 
 
 def _write_subject(

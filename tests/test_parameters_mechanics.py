@@ -49,6 +49,15 @@ def test_whole_numbers_serve_as_numbers_and_null_as_empty():
     assert (p.voxel_mm, p.age_column, p.positive_label) == (3.0, "", "1")
 
 
+@pytest.mark.parametrize(("text", "number"), [("2e-1", 0.2), ("1e0", 1.0), (".5", 0.5)])
+def test_numbers_are_read_as_people_write_them(text, number):
+    # YAML 1.1, which profiles and papermill files are read with, takes 2e-1 for a text.
+    values = parameters.parse_assignments([f"precentral_loss={text}"])
+    assert parameters.validate(values).precentral_loss == number
+    with pytest.raises(ParameterError, match="precentral_loss"):
+        parameters.validate({"precentral_loss": f"{text} mm"})
+
+
 def test_assignments_are_read_as_yaml_but_texts_stay_texts():
     values = parameters.parse_assignments(
         ["n_folds=5", "representations=[dl7, dl8]", "positive_label=1", "bids_root=/a b=c"]

@@ -159,6 +159,20 @@ def test_a_complete_folder_is_left_alone(cohort):
     assert {p: p.stat().st_mtime_ns for p in cohort.rglob("*")} == before
 
 
+def test_a_damaged_scan_in_a_complete_folder_is_made_again(cohort, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(cohort, damaged)
+    cut = damaged / "sub-0002/anat/sub-0002_T1w.nii.gz"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    flipped = damaged / "derivatives/truth/sub-0005/anat/sub-0005_desc-brain_mask.nii.gz"
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    flipped.write_bytes(content)
+    (damaged / "derivatives/truth/sub-0007/anat/sub-0007_desc-truth_parameters.json").write_text("")
+    simulate_cohort(damaged, **COHORT)
+    assert contents(damaged) == contents(cohort)
+
+
 def test_foreign_folders_are_refused_untouched(cohort, tmp_path):
     real = tmp_path / "real"
     (real / "sub-01" / "anat").mkdir(parents=True)
