@@ -37,6 +37,7 @@ SECTIONS = {
     "radiomics": ("Radiomics",),
     "embeddings": ("Deep features",),
     "classification": ("Classification",),
+    "nested": ("Classification",),
     # A switch may be turned on the run's own features too.
     "switches": (
         "From text to code", "Classification", "Brain extraction", "Radiomics", "Deep features",

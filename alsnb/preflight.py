@@ -40,10 +40,12 @@ def require(study: Study, labels: pd.Series | None = None) -> None:
     embeddings.weights_hash(p.weights)
     if p.orientation not in ("auto", "as_stored"):
         check_orientation(p.orientation)
-    plan = replace(PROTOCOLS[p.protocol], smote_k=p.smote_k)
     known = study.cohort.labels if labels is None else labels
     try:
-        check_labels(known, p.classifiers, plan, n_folds=p.n_folds, seed=p.seed)
+        # The chapters on how far to believe it tune inside each fold, whatever the run does.
+        for name in dict.fromkeys((p.protocol, "nested")):
+            plan = replace(PROTOCOLS[name], smote_k=p.smote_k)
+            check_labels(known, p.classifiers, plan, n_folds=p.n_folds, seed=p.seed)
     except CohortError as error:
         lost = losses(study)
         said = ", ".join(f"{r.people} {r.stage} ({r.reason})" for r in lost.itertuples())

@@ -233,19 +233,28 @@ class Study:
         alsnb.protocols.ProtocolResult
             Predictions, chosen hyper-parameters, grid scores, fold sizes and notes.
         """
-        from alsnb import (
-            classification,
-        )  # loads torch and scikit-learn, which demographics need not
+        return self._classify(self.params)
 
-        self.cohort.require_classes(self.params.n_folds)
+    @functools.cached_property
+    def nested(self):
+        """The same with everything, tuning too, inside each training fold.
+
+        Returns
+        -------
+        alsnb.protocols.ProtocolResult
+            Of the protocol ``nested``, whatever the run's own.
+        """
+        return self._classify(self.params.model_copy(update={"protocol": "nested"}))
+
+    def _classify(self, params: Parameters) -> Any:
+        from alsnb import classification  # loads torch and scikit-learn; demographics need not
+
+        self.cohort.require_classes(params.n_folds)
         tables = self.representations()
-        preflight.require(self, self.labels(next(iter(tables.values())).index))
+        labels = self.labels(next(iter(tables.values())).index)
+        preflight.require(self, labels)
         return classification.classify(
-            tables,
-            self.labels(next(iter(tables.values())).index),
-            self.params,
-            self.run_dir / "predictions",
-            progress=self.progress,
+            tables, labels, params, self.run_dir / "predictions", progress=self.progress
         )
 
     @functools.cached_property
