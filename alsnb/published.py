@@ -100,6 +100,28 @@ def spread(key: str) -> float:
     return float(_row(key)["sd"])
 
 
+def printed(key: str) -> str:
+    """Return one number as the paper prints it, with its spread.
+
+    Parameters
+    ----------
+    key : str
+        A key of :func:`numbers`.
+
+    Returns
+    -------
+    str
+        For instance ``"91.76 ± 0.31"``, without unit.
+
+    Raises
+    ------
+    ParameterError
+        When no printed number has this key.
+    """
+    row = _row(key)
+    return str(row["printed"]) + ("" if np.isnan(row["sd"]) else f" ± {row['sd']:g}")
+
+
 def interval(key: str) -> tuple[float, float]:
     """Return the values that would be printed as a number was, by rounding to nearest.
 

@@ -39,6 +39,13 @@ def test_values_typed_again(key, expected):
     assert published.value(key) == expected
 
 
+def test_a_number_is_given_as_printed():
+    assert published.printed("table3.dl7.svm_poly") == "91.76 ± 0.31"
+    assert published.printed("table4.dl8.f1") == "0.90"  # with its zero
+    with pytest.raises(ParameterError, match="prints no number"):
+        published.printed("table5")
+
+
 def test_rounding_interval_follows_the_printed_digits():
     # 0.90 is printed with its zero: half a unit of the second decimal.
     assert published.interval("table4.dl8.f1") == pytest.approx((0.895, 0.905))
