@@ -55,7 +55,8 @@ class Settings:
     Attributes
     ----------
     n_train, n_validation, n_test : int
-        Heads per split, even: each control is matched to a patient in age and sex.
+        Heads per split, even: each control is matched to a patient in age and sex. In the
+        training they are one person with and without the disease, elsewhere two people.
     voxel_mm : float
         Edge of the simulated voxels, mm. At 2 mm the network's input is about 2.7 mm.
     severity_low, severity_high : float
@@ -65,10 +66,11 @@ class Settings:
     epochs, patience : int
         Most epochs, and epochs without a better validation loss before stopping.
     batch_size : int
-        Heads per step.
+        Heads per step, even.
     learning_rate, weight_decay : float
-        Adam's, as published: 1e-3 at first (it falls along half a cosine, so that the running
-        statistics of the batch normalisation settle), and L2 0.01.
+        Adam's: 3e-3 at first, three times the published rate, for far fewer
+        steps (it falls along half a cosine, so that the running statistics of the batch
+        normalisation settle), and L2 0.01 as published.
     zoom, shift, rotation : float
         Largest augmentation: relative, voxels, degrees. In every epoch each head gets one of
         the three, or none, and is mirrored left to right half of the time.
@@ -80,29 +82,26 @@ class Settings:
     n_validation: int = 80
     n_test: int = 160
     voxel_mm: float = 2.0
-    severity_low: float = 0.7
+    severity_low: float = 0.5
     severity_high: float = 1.0
     orientation: str = "PIR"
-    epochs: int = 22
+    epochs: int = 20
     patience: int = 12
     batch_size: int = 10
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     zoom: float = 0.05
     shift: float = 4.0
     rotation: float = 8.0
-    seed: int = 2023
+    seed: int = 2026
 
     def __post_init__(self) -> None:
         for name in ("n_train", "n_validation", "n_test"):
             n = getattr(self, name)
             if n < 2 or n % 2:
                 raise ParameterError(f"{name} is {n}, expected an even number of 2 or more (pairs)")
-        if self.n_train % self.batch_size == 1 or self.batch_size < 2:
-            raise ParameterError(
-                f"batch_size {self.batch_size} leaves a batch of one head among {self.n_train}; "
-                "batch normalisation needs two"
-            )
+        if self.batch_size < 2 or self.batch_size % 2:
+            raise ParameterError(f"batch_size is {self.batch_size}, expected whole pairs")
         if self.epochs < 1 or self.patience < 1:
             raise ParameterError("epochs and patience must be 1 or more")
         if not 0 < self.severity_low <= self.severity_high <= 1:
@@ -127,7 +126,8 @@ def plan_heads(settings: Settings) -> pd.DataFrame:
     pandas.DataFrame
         One row per head: ``split``, ``label`` (1: Alzheimer-like), ``age`` (years), ``sex``,
         ``alzheimer`` (severity), ``seed`` (of the head). Consecutive rows are a control and a
-        patient of one age and sex, but of different anatomy.
+        patient of one age and sex; in the training split also of one seed, so that they differ
+        in the disease alone and knowing the person doesn't help.
     """
     rng = np.random.default_rng([settings.seed, 0])
     counts = {
@@ -143,8 +143,10 @@ def plan_heads(settings: Settings) -> pd.DataFrame:
             for label in (0, 1):
                 rows.append((split, label, age, sex, label * severity))
     table = pd.DataFrame(rows, columns=["split", "label", "age", "sex", "alzheimer"])
-    # Distinct by construction, and far from the small seeds that people give by hand.
-    table["seed"] = np.arange(len(table)) + settings.seed * 1_000_000
+    person = np.arange(len(table))
+    person[: settings.n_train] -= person[: settings.n_train] % 2
+    # Far from the small seeds that people give by hand.
+    table["seed"] = person + settings.seed * 1_000_000
     return table
 
 
@@ -359,9 +361,9 @@ def _fit(
     best_loss, best_epoch, best_state = np.inf, 0, network.state_dict()
     bar = tqdm(range(1, settings.epochs + 1), desc="training", disable=not progress)
     for epoch in bar:
-        loss, accuracy = _epoch(
-            network, optimiser, schedule, inputs, labels, rng.permutation(train), settings, rng
-        )
+        # People are shuffled; control and patient stay together.
+        order = rng.permutation(train.reshape(-1, 2)).ravel()
+        loss, accuracy = _epoch(network, optimiser, schedule, inputs, labels, order, settings, rng)
         probability = _probabilities(network, inputs[validation])
         truth = labels[validation] == 1
         chance = np.where(truth, probability, 1 - probability).clip(1e-7)
@@ -398,7 +400,8 @@ def _epoch(
     losses, n_correct = 0.0, 0
     for start in range(0, len(order), settings.batch_size):
         batch = order[start : start + settings.batch_size]
-        x = augment(torch.from_numpy(inputs[batch]), settings, rng)
+        pairs = torch.from_numpy(inputs[batch]).reshape(-1, 2, *INPUT_SHAPE)
+        x = augment(pairs, settings, rng).reshape(-1, 1, *INPUT_SHAPE)
         y = torch.from_numpy(labels[batch])
         logits = network(x.contiguous(memory_format=torch.channels_last_3d))
         loss = functional.cross_entropy(logits, y)
@@ -428,7 +431,7 @@ def augment(x: torch.Tensor, settings: Settings, rng: np.random.Generator) -> to
     Parameters
     ----------
     x : torch.Tensor
-        Shape (n, 1, depth, height, width), float32.
+        Shape (n, channels, depth, height, width), float32; channels are moved alike.
     settings : Settings
         The largest zoom, shift and rotation, and the orientation, which says what left is.
     rng : numpy.random.Generator
