@@ -24,17 +24,9 @@ from sklearn.svm import SVC, LinearSVC
 
 from .errors import CohortError, ParameterError
 from .networks import DNNClassifier
+from .published import CLASSIFIER_LABELS
 
-CLASSIFIERS: dict[str, str] = {
-    "svm_linear": "SVM (L)",
-    "svm_poly": "SVM (P)",
-    "svm_rbf": "SVM (RBF)",
-    "svm_sigmoid": "SVM (S)",
-    "knn": "Knn",
-    "rf": "RF",
-    "dnn_t": "DNNt",
-    "dnn_v": "DNNv",
-}
+CLASSIFIERS = CLASSIFIER_LABELS
 """Name of each classifier and its label in the paper, in the order of its Table 3."""
 
 NETWORKS = ("dnn_t", "dnn_v")

@@ -12,7 +12,7 @@ from alsnb import evaluation, published
 from alsnb.classifiers import CLASSIFIERS
 
 #: Representations as the paper prints them.
-NAMES = {"radiomics": "Radiomics", "dl7": "DL7", "dl8": "DL8"}
+NAMES = published.REPRESENTATION_LABELS
 #: Hyper-parameters as the paper's Table 1 prints them.
 SYMBOLS = {"n_neighbors": "k", "n_estimators": "N", "C": "C", "degree": "d", "gamma": "γ"}
 #: An equals sign that a narrow column does not break at.
