@@ -38,6 +38,8 @@ METHODS = ("fit", "partial_fit", "fit_transform", "fit_resample", "fit_predict")
 # Fits inside these are of the user's estimators and are recorded one by one; fits inside any
 # other, such as the trees of a forest, only see what it was given.
 _COMPOSITES = (Pipeline, BaseSearchCV)
+#: How `alsnb.classifiers.AdaptiveSMOTE` calls rows that are nobody.
+SYNTHETIC = "synthetic-"
 # These learn names of classes from labels, which scikit-learn does on the side.
 _NO_ROWS = (LabelEncoder, LabelBinarizer)
 
@@ -74,18 +76,19 @@ class FitLedger:
     fits: list[_Fit] = field(default_factory=list)
 
     def __enter__(self) -> FitLedger:
-        """Start watching all scikit-learn estimators loaded so far."""
+        """Start watching all scikit-learn estimators, those imported later too."""
         self._depth = 0
         self._seen: dict[int, tuple[Any, frozenset[str]]] = {}
         self._restore: list[tuple[type, str, Any]] = []
         for cls in _estimators():
-            for method in METHODS:
-                if method in vars(cls):
-                    original = vars(cls)[method]
-                    if not callable(original):  # available_if and other descriptors
-                        continue
-                    self._restore.append((cls, method, original))
-                    setattr(cls, method, self._watched(original, method))
+            self._watch(cls)
+
+        def born(cls: type, **kwargs: Any) -> None:
+            super(BaseEstimator, cls).__init_subclass__(**kwargs)  # type: ignore[misc]
+            for base in cls.__mro__[:-1]:
+                self._watch(base)
+
+        BaseEstimator.__init_subclass__ = classmethod(born)
         self._token = _ledger.set(self)
         # Steps of a pipeline hand data frames on, so that subjects stay known.
         self._config = sklearn.config_context(transform_output="pandas")
@@ -96,8 +99,17 @@ class FitLedger:
         """Leave the estimators as they were."""
         self._config.__exit__(*exc)
         _ledger.reset(self._token)
+        del BaseEstimator.__init_subclass__
         for cls, method, original in self._restore:
             setattr(cls, method, original)
+
+    def _watch(self, cls: type) -> None:
+        for method in METHODS:
+            original = vars(cls).get(method)
+            # Not twice, and not available_if and other descriptors.
+            if callable(original) and not hasattr(original, "_ledger"):
+                self._restore.append((cls, method, original))
+                setattr(cls, method, self._watched(original, method))
 
     def _watched(self, original: Any, method: str) -> Any:
         @functools.wraps(original)
@@ -113,45 +125,52 @@ class FitLedger:
             finally:
                 self._depth -= leaf
 
+        wrapper._ledger = self  # type: ignore[attr-defined]
         return wrapper
 
     def _note(self, estimator: Any, method: str, X: Any) -> None:
         subjects: frozenset[str] | None = None
         if isinstance(X, pd.DataFrame):
-            subjects = frozenset(str(s) for s in X.index if not str(s).startswith("synthetic-"))
+            subjects = frozenset(str(s) for s in X.index)
             if getattr(estimator, "warm_start", False) or method == "partial_fit":
                 # What it learned before is still in it; held, so that its id stays its own.
                 subjects |= self._seen.get(id(estimator), (None, frozenset()))[1]
                 self._seen[id(estimator)] = (estimator, subjects)
         self.fits.append(_Fit(_fold.get(), type(estimator).__name__, method, subjects))
 
-    def table(self, tested: dict[int, set[str]]) -> pd.DataFrame:
+    def table(self, tested: dict[int, set[str]], subjects: set[str] | None = None) -> pd.DataFrame:
         """Compare every fit with the subjects that its fold is tested on.
 
         Parameters
         ----------
         tested : dict of int to set of str
             Test subjects by fold.
+        subjects : set of str, optional
+            Everybody in the study: a fit on rows of any other name, such as the numbers of an
+            index made anew, is one on unknown rows. By default all names are taken for subjects.
 
         Returns
         -------
         pandas.DataFrame
             fold (-1 outside any), estimator, method, n_rows (subjects), n_test_rows (subjects
-            that are tested on; for a fit outside any fold, of all folds; NaN where the rows can
-            not be told), leaks.
+            that are tested on; for a fit outside any fold, of all folds), leaks. Both numbers
+            are NaN where the rows can't be told: no data frame, or an index that holds anything
+            but subjects and SMOTE's rows. Such a fit counts as a leak.
         """
         anybody = set().union(*tested.values())
         rows = []
         for fit in self.fits:
             forbidden = anybody if fit.fold is None else tested.get(fit.fold, anybody)
-            known = fit.subjects is not None
-            n_test = len(fit.subjects & forbidden) if fit.subjects is not None else np.nan
+            everyone = fit.subjects if subjects is None else subjects
+            names = {s for s in fit.subjects or () if s in anybody or not s.startswith(SYNTHETIC)}
+            known = fit.subjects is not None and names <= (everyone or set())
+            n_test = len(names & forbidden) if known else np.nan
             rows.append(
                 {
                     "fold": -1 if fit.fold is None else fit.fold,
                     "estimator": fit.estimator,
                     "method": fit.method,
-                    "n_rows": len(fit.subjects) if fit.subjects is not None else np.nan,
+                    "n_rows": len(names) if known else np.nan,
                     "n_test_rows": n_test,
                     "leaks": not known or n_test > 0,
                 }
@@ -237,7 +256,7 @@ def audit(run: Callable[..., Any], *args: Any, **kwargs: Any) -> Audit:
             f"no fit was seen for fold {', '.join(map(str, sorted(unseen)))}; the guard sees "
             "this process only (n_jobs=1)"
         )
-    return Audit(result, ledger.table(tested))
+    return Audit(result, ledger.table(tested, set().union(*tested.values())))
 
 
 def interference(

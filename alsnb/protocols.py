@@ -91,9 +91,9 @@ def run(
     protocol: str | Protocol = "published",
     n_folds: int = 3,
     seed: int = 42,
-    smote_k: int = 5,
+    smote_k: int | None = None,
     trials: int | None = None,
-    max_epochs: int = 200,
+    max_epochs: int | None = None,
     n_jobs: int = 1,
     **switches: Any,
 ) -> ProtocolResult:
@@ -115,13 +115,14 @@ def run(
         Folds of the evaluation; the paper's 3.
     seed : int, default 42
         Seeds folds, SMOTE, forest and networks (trial t takes ``seed + t``).
-    smote_k : int, default 5
-        Neighbours that SMOTE uses, fewer where there are fewer.
+    smote_k : int, optional
+        Neighbours that SMOTE uses, fewer where there are fewer; without it the protocol's own
+        (5).
     trials : int, optional
         Networks trained per fold; without it the protocol's own number (5 in the paper, 1 in
         the released scripts).
-    max_epochs : int, default 200
-        Longest training of a network.
+    max_epochs : int, optional
+        Longest training of a network; without it the protocol's own (200).
     n_jobs : int, default 1
         Processes. The result does not depend on it.
     **switches
@@ -336,9 +337,9 @@ def run_many(
     protocol: str | Protocol = "published",
     n_folds: int = 3,
     seed: int = 42,
-    smote_k: int = 5,
+    smote_k: int | None = None,
     trials: int | None = None,
-    max_epochs: int = 200,
+    max_epochs: int | None = None,
     n_jobs: int = 1,
     progress: bool = True,
     **switches: Any,
@@ -359,7 +360,7 @@ def run_many(
         Folds of the evaluation.
     seed : int, default 42
         As for `run`.
-    smote_k, trials, max_epochs : int
+    smote_k, trials, max_epochs : int, optional
         As for `run`.
     n_jobs : int, default 1
         Processes, of one thread each. The result does not depend on it.
@@ -444,18 +445,16 @@ def concat(results: Sequence[ProtocolResult]) -> ProtocolResult:
 def _plan(
     protocol: str | Protocol,
     switches: Mapping[str, Any],
-    smote_k: int,
+    smote_k: int | None,
     trials: int | None,
-    max_epochs: int,
+    max_epochs: int | None,
 ) -> Protocol:
     if isinstance(protocol, str):
         if protocol not in PROTOCOLS:
             raise ParameterError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
         protocol = PROTOCOLS[protocol]
-    plan = protocol.with_(**switches)
-    return replace(
-        plan,
-        smote_k=smote_k,
-        network_trials=plan.network_trials if trials is None else trials,
-        network_epochs=max_epochs,
-    )
+    given: dict[str, Any] = {
+        "smote_k": smote_k, "network_trials": trials, "network_epochs": max_epochs,
+    }  # fmt: skip
+    # Not by `with_`: a run's own numbers don't change what its tables call the protocol.
+    return replace(protocol.with_(**switches), **{k: v for k, v in given.items() if v is not None})

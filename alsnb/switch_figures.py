@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
 
@@ -82,6 +83,8 @@ def effect_forest(
                 _off_the_axis(ax, value, height, limit)
         ax.axhline(first - 0.5, color=REFERENCE, linewidth=0.8)
         ax.set(title=title, xlabel=f"Change of {score}", xlim=(-limit, limit))
+        # No label at an end, where it would touch the next panel's.
+        ax.xaxis.set_major_locator(MaxNLocator(6, symmetric=True, prune="both"))
         ax.set_yticks(heights, order)
         ax.set_ylim(len(order) - 0.4, -0.6)
     handles, labels = axes[0, -1].get_legend_handles_labels()

@@ -45,8 +45,10 @@ CONCERNS: dict[str, tuple[str, ...]] = {
     "estimator_seed": _ALL,
     **{f.name: NETWORKS for f in fields(Protocol) if f.name.startswith("network_")},
     "carry_networks": NETWORKS,
-    "auc_class": _ALL,
+    **dict.fromkeys(("auc_class", "auprc"), _ALL),
 }
+#: These read the same predictions in another way.
+READING = ("auc_class", "auprc")
 _RECORD = ["participant_id", "repeat", "fold", "y_true", "score", "y_pred"]
 
 
@@ -73,7 +75,7 @@ class SwitchStudy:
     cohorts : dict of str to Cohort
         ``null`` and ``planted``.
     unmeasured : list of str
-        Switches that change nothing here, such as the trials where there is only one.
+        Switches that change no score here, such as the trials where there is only one.
     """
 
     effects: pd.DataFrame
@@ -150,8 +152,8 @@ def effective(plan: Protocol, classifier: str, seed: int) -> dict[str, Any]:
         The switches that concern it, and the seed; where the protocol brings its own seed and
         does not shuffle folds, the run's seed changes nothing and is None.
     """
-    values = {s: getattr(plan, s) for s, who in CONCERNS.items() if classifier in who}
-    del values["auc_class"]  # it reads the same predictions in another way
+    deciding = [s for s, who in CONCERNS.items() if classifier in who and s not in READING]
+    values = {s: getattr(plan, s) for s in deciding}
     own = plan.estimator_seed is not None and not plan.shuffle_folds
     return values | {"seed": None if own else seed}
 
@@ -423,5 +425,7 @@ def _measured_on(row: Row, published: Row, settings: Settings) -> list[str]:
     turned = [s for s in CONCERNS if getattr(row.plan, s) != getattr(published.plan, s)]
     if row.seeds != published.seeds:
         return list(settings.classifiers)
+    if turned == ["auprc"]:  # none of `METRICS`
+        return []
     concerned = [c for c in CLASSIFIERS if any(c in CONCERNS[s] for s in turned)]
     return [c for c in settings.classifiers if c in concerned] or concerned[:1]

@@ -332,8 +332,8 @@ def story(study: SwitchStudy) -> str:
             f"chance), {far} of these further than another seed reaches. The largest is "
             f"`{largest.name}` ({_signed(largest['difference'])}). "
             + _all_together(mean[mean["cohort"] == cohort])
-            + f" Read for the positive class, the AUC of `released` is "
-            f"{_signed(_turned(study, cohort))} from that of `published`."
+            + f" Read for the positive class, the AUC of `released` differs from that of "
+            f"`published` by {_signed(_turned(study, cohort))}."
         )
     return "\n\n".join(lines)
 

@@ -5,6 +5,7 @@ Turrisi et al., section 2.4, against rturrisige/T1wMRI4ALS_diagnosis at commit 2
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -17,6 +18,19 @@ from .errors import ParameterError
 
 def _switch(default: Any, says: str) -> Any:
     return field(default=default, metadata={"says": says})
+
+
+_COUNT = (lambda v: v >= 1, "1 or more")
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("smote_k", "network_trials", "network_epochs"), _COUNT),
+    "network_dropout": (lambda v: 0 <= v < 1, "0 or more and below 1"),
+    "network_learning_rate": (lambda v: v > 0, "above 0"),
+    "network_weight_decay": (lambda v: v >= 0, "0 or more"),
+    "network_batch": (lambda v: v is None or v >= 1, "1 or more, or none for all rows"),
+    "forest_sizes": (lambda v: len(v) > 0 and min(v) >= 1, "one number of trees or more"),
+    "tuning_seed": (lambda v: 0 <= v < 2**32, "0 to 2^32 - 1"),
+    "estimator_seed": (lambda v: v is None or 0 <= v < 2**31, "0 to 2^31 - 1, or none"),
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,10 @@ class Protocol:
     auc_class: Literal[1, 0] = _switch(
         1, "AUC of the positive class, or of the negative class's score against the same labels"
     )
+    auprc: Literal["average_precision", "trapezoid"] = _switch(
+        "average_precision",
+        "area under the precision-recall curve by steps, or between points by straight lines",
+    )
 
     def with_(self, **switches: Any) -> Protocol:
         """Turn switches; the name then tells those that changed, unless one is given.
@@ -101,7 +119,7 @@ class Protocol:
         known = {f.name for f in fields(self)}
         if unknown := sorted(set(switches) - known):
             raise ParameterError(
-                f"no switch {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+                f"no switch {', '.join(unknown)}; there are {', '.join(sorted(known - {'name'}))}"
             )
         turned = [
             f"{key}={value}"
@@ -118,6 +136,7 @@ class Protocol:
             "linear_svm": ("svc", "linearsvc_tuned"),
             "network_layers": ("paper", "released"),
             "auc_class": (1, 0),
+            "auprc": ("average_precision", "trapezoid"),
         }
         for key, values in choices.items():
             if getattr(self, key) not in values:
@@ -125,6 +144,9 @@ class Protocol:
                     f"{key} is {getattr(self, key)!r}; expected one of "
                     f"{', '.join(map(repr, values))}"
                 )
+        for key, (allowed, expected) in _RANGES.items():
+            if not allowed(getattr(self, key)):
+                raise ParameterError(f"{key} is {getattr(self, key)!r}; expected {expected}")
 
     def network(self, name: str) -> dict[str, Any]:
         """Return the arguments of `DNNClassifier` for ``"dnn_t"`` or ``"dnn_v"``."""
@@ -174,6 +196,7 @@ PROTOCOLS: dict[str, Protocol] = {
         network_trials=1,
         carry_networks=True,
         auc_class=0,
+        auprc="trapezoid",
     ),
     "nested": Protocol(name="nested", tune_on="training_fold"),
 }

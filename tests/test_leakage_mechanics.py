@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 from test_protocols_oracle import study
@@ -28,6 +29,36 @@ def test_rows_of_unknown_subjects_count_as_a_leak():
     assert leakage.Audit(None, table).leaks() == [
         "StandardScaler.fit, fold 0: 1 fits saw rows of unknown subjects"
     ]
+
+
+def test_names_that_are_no_subjects_count_as_a_leak():
+    # Rows numbered anew hide who they are; SMOTE's own rows are nobody, unless somebody is
+    # called so.
+    everybody = {"sub-00", "sub-01", "sub-02", "sub-03"}
+    renamed = frame().rename(index={"sub-03": "synthetic-0"})
+    with leakage.FitLedger() as ledger, leakage.in_fold(0):
+        StandardScaler().fit(frame().reset_index(drop=True))
+        StandardScaler().fit(renamed)
+    tested = {0: {"sub-00"}}
+    table = ledger.table(tested, everybody)
+    assert table["leaks"].tolist() == [True, True]
+    assert np.isnan(table["n_test_rows"][0]) and table["n_test_rows"][1] == 1
+    assert table["n_rows"][1] == 3
+    strange = ledger.table({0: {"synthetic-0"}}, everybody | {"synthetic-0"})
+    assert strange["n_test_rows"][1] == 1
+
+
+def test_estimators_that_come_later_are_watched_too():
+    with leakage.FitLedger() as ledger, leakage.in_fold(0):
+
+        class Late(TransformerMixin, BaseEstimator):
+            def fit(self, X, y=None):
+                return self
+
+        Late().fit(frame())
+    assert ledger.table({0: {"sub-01"}})["leaks"].tolist() == [True]
+    assert not hasattr(Late.fit, "_ledger")
+    assert "__init_subclass__" not in vars(BaseEstimator)
 
 
 def test_fits_inside_a_leaf_are_not_counted_twice():

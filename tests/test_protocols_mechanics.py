@@ -91,6 +91,16 @@ def test_too_few_for_the_neighbours_is_said():
         protocols.run(features, labels, **KNN)
 
 
+def test_a_protocol_keeps_its_own_numbers():
+    features, labels = study()
+    plan = PROTOCOLS["published"].with_(smote_k=2)
+    assert (
+        protocols.run(features, labels, **KNN, protocol=plan).folds["smote_k"].tolist() == [2] * 3
+    )
+    given = protocols.run(features, labels, **KNN, protocol=plan, smote_k=4)
+    assert given.folds["smote_k"].tolist() == [4] * 3
+
+
 def test_a_lowered_k_of_smote_is_noted():
     # 9 of the smaller class, as in a small cohort: 6 in a training set (k = 5), 4 in one of
     # the inner search's (k = 3).

@@ -24,7 +24,7 @@ from alsnb.switch_study import (
     rows,
     turns,
 )
-from alsnb.switch_turn import parse_switch, turn
+from alsnb.switch_turn import other_features, parse_switch, turn
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +136,12 @@ def test_a_switch_as_text(text, expected):
         ("tuning_score=f1", "in `published` already"),
         ("name=mine", "no switch but a protocol's name"),
         ("=1", "no switch"),
+        ("network_dropout=7", "network_dropout is 7.0; expected 0 or more and below 1"),
+        ("forest_sizes=[]", "forest_sizes is \\(\\); expected one number"),
+        ("smote_k=0", "smote_k is 0; expected 1 or more"),
+        ("network_batch=0", "network_batch is 0; expected 1 or more, or none"),
+        ("network_trials=0", "network_trials is 0; expected 1 or more"),
+        ("batch_norm=each", "batch_norm: 'each' is no value of it"),
     ],
 )
 def test_a_switch_that_is_none_is_refused(text, message, tmp_path):
@@ -144,6 +150,37 @@ def test_a_switch_that_is_none_is_refused(text, message, tmp_path):
     X, y = study()
     with pytest.raises(ParameterError, match=message):
         turn(text, {"dl7": X}, y, parameters.validate({}), tmp_path)
+
+
+def test_the_switch_of_the_features_asks_for_a_run_of_its_own(tmp_path):
+    params = parameters.validate({"representations": ["radiomics", "dl8"]})
+    asked = other_features("batch_norm=batch", params, "/scans", tmp_path)
+    assert asked is not None
+    assert (asked.batch_norm, asked.representations, asked.bids_root) == (
+        "batch",
+        ["dl8"],
+        "/scans",
+    )
+    assert Path(asked.run_dir) != tmp_path and Path(asked.run_dir).is_relative_to(tmp_path)
+    assert other_features("smote=false", params, "/scans", tmp_path) is None
+    with pytest.raises(ParameterError, match="in this run already"):
+        other_features("batch_norm=running", params, "/scans", tmp_path)
+    radiomics = parameters.validate({"representations": ["radiomics"]})
+    with pytest.raises(ParameterError, match="dl7 and dl8, which this run leaves out"):
+        other_features("batch_norm=batch", radiomics, "/scans", tmp_path)
+
+
+def test_other_features_are_compared_on_their_own_representations(tmp_path):
+    X, y = study()
+    params = parameters.validate({"classifiers": ["knn"]})
+    table = turn(
+        "batch_norm=batch", {"radiomics": X, "dl7": X}, y, params, tmp_path,
+        other={"dl7": X.sample(frac=1, axis=1, random_state=0)}, progress=False,
+    )  # fmt: skip
+    assert set(table["representation"]) == {"dl7"} and set(table["line"]) == {"published", "turned"}
+    wide = table.pivot(index="metric", columns="line", values="mean")
+    # The order of features is nothing to neighbours: the same predictions, to rounding.
+    pd.testing.assert_series_equal(wide["published"], wide["turned"], check_names=False)
 
 
 def test_an_unknown_classifier_is_refused(tmp_path):
