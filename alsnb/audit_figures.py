@@ -19,7 +19,9 @@ from alsnb.result_figures import table3_forest
 LOOKS: dict[str, tuple[str, str]] = {
     "consistent": (OKABE_ITO[2], ""),
     "rounding": (OKABE_ITO[5], "..."),
+    "in part": (OKABE_ITO[0], "|||"),
     "undecided": (OKABE_ITO[4], "///"),
+    "not shown": (OKABE_ITO[3], "\\\\\\"),
     "inconsistent": (OKABE_ITO[1], "xxx"),
     "reproduced": (OKABE_ITO[2], ""),
     "not reproduced": (OKABE_ITO[1], "xxx"),
@@ -68,7 +70,7 @@ def verdict_bars(counts: pd.DataFrame, *, unit: str = "Items") -> Figure:
     ax.grid(axis="y", visible=False)
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     ax.set_xlabel(unit)
-    figure.legend(loc="outside upper center", ncols=len(counts.columns))
+    figure.legend(loc="outside upper center", ncols=min(3, len(counts.columns)))
     return described(figure, f"{unit} by verdict, one bar for each part.")
 
 

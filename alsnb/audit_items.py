@@ -8,11 +8,16 @@ from alsnb.published import interval, numbers, value
 CONSISTENT = "consistent"
 #: It doesn't at face value, but does for values that round to what is printed.
 ROUNDING = "rounding"
-#: It doesn't for any value that rounds to what is printed.
-INCONSISTENT = "inconsistent"
+#: It follows for some of the things that it is said of, not for all.
+IN_PART = "in part"
 #: Values that round to what is printed fall on both sides of the claim.
 UNDECIDED = "undecided"
-VERDICTS = (CONSISTENT, ROUNDING, UNDECIDED, INCONSISTENT)
+#: A conclusion, not a number: what is printed doesn't carry it, whether or not it is true.
+NOT_SHOWN = "not shown"
+#: It can't be: no value that rounds to what is printed fits, or two printed things exclude
+#: each other.
+INCONSISTENT = "inconsistent"
+VERDICTS = (CONSISTENT, ROUNDING, IN_PART, UNDECIDED, NOT_SHOWN, INCONSISTENT)
 
 Item = dict[str, object]
 

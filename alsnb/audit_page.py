@@ -13,7 +13,16 @@ import pandas as pd
 
 from alsnb import audit_bounds as bounds
 from alsnb import published
-from alsnb.audit_items import CONSISTENT, INCONSISTENT, ROUNDING, UNDECIDED, VERDICTS, whole
+from alsnb.audit_items import (
+    CONSISTENT,
+    IN_PART,
+    INCONSISTENT,
+    NOT_SHOWN,
+    ROUNDING,
+    UNDECIDED,
+    VERDICTS,
+    whole,
+)
 from alsnb.audit_scores import implied_confusions
 from alsnb.errors import ParameterError
 
@@ -31,11 +40,13 @@ THEMES: dict[str, tuple[str, ...]] = {
         "radiomics_other_class",
     ),
     "Abstract, text and tables": (
-        "f1_abstract", "f1_text", "recall_abstract", "recall_text", "precision_places",
-        "auc_abstract", "f1_tables_radiomics", "f1_tables_dl7", "f1_tables_dl8", "table_numbers",
+        "f1_abstract", "f1_text", "f1_pair_abstract", "f1_pair_results", "recall_abstract",
+        "recall_text", "precision_places", "auc_abstract", "f1_tables_radiomics",
+        "f1_tables_dl7", "f1_tables_dl8", "metrics_of_classes", "table_numbers",
     ),
     "Who was studied": (
-        "total", "mimic_diseases", "table1_sums", "percent_als_sex.F", "percent_als_sex.M",
+        "total", "mimic_diseases", "table1_sums", "years",
+        "percent_als_sex.F", "percent_als_sex.M",
         "percent_als_age.<60", "percent_als_age.60-75", "percent_als_age.>75",
         "percent_mimic_sex.F", "percent_mimic_sex.M", "percent_mimic_age.<60",
         "percent_mimic_age.60-75", "percent_mimic_age.>75", "medians_in_bins", "left_skew",
@@ -256,14 +267,15 @@ def conclusion(items: pd.DataFrame, cells: pd.DataFrame, always: float) -> str:
     """
     n = items["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
     counts = verdict_table(items, "theme")
-    clean = [str(theme) for theme in counts.index[counts[INCONSISTENT] == 0]]
+    clean = [str(t) for t in counts.index[counts[[INCONSISTENT, NOT_SHOWN]].sum(axis=1) == 0]]
     median, above = float(cells["mean"].median()), cells[cells["above"]]
     text = (
         f"Of {len(items)} printed numbers and statements, {n[CONSISTENT]} are consistent, "
-        f"{n[ROUNDING]} hold within rounding, {n[UNDECIDED]} can't be decided from what is "
-        f"printed, and {n[INCONSISTENT]} don't follow from it"
+        f"{n[ROUNDING]} hold within rounding, {n[IN_PART]} in part, {n[UNDECIDED]} can't be "
+        f"decided from what is printed, {n[NOT_SHOWN]} conclusions are not shown by it, and "
+        f"{n[INCONSISTENT]} are inconsistent with it"
     )
-    text += f" (none under: {'; '.join(clean)}). " if clean else ". "
+    text += f" (none of the last two kinds under: {'; '.join(clean)}). " if clean else ". "
     if len(above) < len(cells) / 2:
         text += (
             f"What weighs most: {len(above)} of {len(cells)} models "

@@ -28,6 +28,11 @@ STAGES = {
     "08_audit_printed_numbers": ("cohort",),
     "09_compare_text_code": ("switches",),
     "10_compare_scorecard": ("masks", "radiomics", "embeddings", "classification"),
+    "11_evaluate_honestly": ("masks", "radiomics", "embeddings", "nested", "honest"),
+    "12_control_findings": ("masks", "radiomics", "embeddings", "controls"),
+    "13_vary_choices": ("masks", "radiomics", "embeddings", "specifications"),
+    "14_weigh_usefulness": ("masks", "radiomics", "embeddings", "probabilities"),
+    "15_examine_confounds": ("masks", "radiomics", "embeddings", "nested", "confounds"),
 }
 #: Sections of the parameters that decide what a stage gives.
 SECTIONS = {
@@ -38,6 +43,15 @@ SECTIONS = {
     "embeddings": ("Deep features",),
     "classification": ("Classification",),
     "nested": ("Classification",),
+    "honest": ("Honest evaluation", "Classification"),
+    "controls": ("Controls", "Honest evaluation", "From text to code", "Classification"),
+    "probabilities": ("Usefulness", "Classification"),
+    "confounds": (
+        "Confounds", "Classification", "Brain extraction", "Radiomics", "Deep features",
+    ),
+    "specifications": (
+        "Choices", "Classification", "Brain extraction", "Radiomics", "Deep features",
+    ),
     # A switch may be turned on the run's own features too.
     "switches": (
         "From text to code", "Classification", "Brain extraction", "Radiomics", "Deep features",
@@ -103,9 +117,8 @@ def package_hash() -> str:
         64 hexadecimal digits.
     """
     folder = Path(__file__).parent
-    files = sorted(
-        p for p in folder.rglob("*") if p.suffix in {".py", ".yaml", ".csv", ".safetensors"}
-    )
+    kinds = {".py", ".yaml", ".csv", ".html", ".safetensors"}
+    files = sorted(p for p in folder.rglob("*") if p.suffix in kinds)
     return features.fingerprint(
         [(str(p.relative_to(folder)), features.file_hash(p)) for p in files]
     )

@@ -32,6 +32,9 @@ CLASSIFIERS = CLASSIFIER_LABELS
 NETWORKS = ("dnn_t", "dnn_v")
 """The classifiers that are networks: no grid, several trials."""
 
+#: Most steps of a support vector machine. Those that converge need far fewer; on features of
+#: which few matter, libsvm can go on for hours, and stops here with a warning instead.
+MAX_STEPS = 1_000_000
 C = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 GAMMA = (0.001, 0.01, 0.1, 1.0, 10.0)
 DEGREE = (2, 3)
@@ -163,7 +166,9 @@ class PlattSVC(ClassifierMixin, BaseEstimator):
         PlattSVC
             This object, fitted.
         """
-        machine = SVC(kernel=self.kernel, C=self.C, gamma=self.gamma, degree=self.degree)
+        machine = SVC(
+            kernel=self.kernel, C=self.C, gamma=self.gamma, degree=self.degree, max_iter=MAX_STEPS
+        )
         split = StratifiedKFold(5, shuffle=True, random_state=self.random_state)
         self.calibrated_ = CalibratedClassifierCV(machine, ensemble=False, cv=split).fit(X, y)
         self.svc_ = self.calibrated_.calibrated_classifiers_[0].estimator
@@ -320,7 +325,7 @@ def _estimator(
     if name.startswith("svm_") and platt_scores:
         return PlattSVC(name.removeprefix("svm_"), random_state=seed)
     if name.startswith("svm_"):
-        return SVC(kernel=name.removeprefix("svm_"))
+        return SVC(kernel=name.removeprefix("svm_"), max_iter=MAX_STEPS)
     if name == "knn":
         return KNeighborsClassifier()
     if name == "rf":

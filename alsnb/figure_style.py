@@ -261,12 +261,19 @@ def styled_table(
             lambda _: bold.map(lambda on: "font-weight: bold" if on else ""), axis=None
         )
     text = re.sub(r"<style[^>]*>\s*</style>\s*", "", styler.to_html())
+    text = re.sub(r"<td[^>]*>[^<]*", lambda cell: _minus(cell[0]), text)
     corner = iter(names)
     text = re.sub(r"<th([^>]*)>(.*?)</th>", lambda cell: _header(cell, corner), text)
     region = f'role="region" aria-label="{html.escape(caption, quote=True)}" tabindex="0"'
     return HtmlTable(
         f'<div class="table-scroll" style="overflow-x: auto" {region}>\n{text}</div>', table
     )
+
+
+def _minus(cell: str) -> str:
+    """Write the hyphen before a number as a minus; that within a range or a name stays."""
+    tag, _, content = cell.partition(">")
+    return f"{tag}>" + re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", content)
 
 
 def _header(cell: re.Match[str], corner: Iterator[str]) -> str:

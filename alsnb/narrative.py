@@ -5,11 +5,14 @@ Words are chosen by the numbers; nothing here computes a new statistic.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
 from alsnb import evaluation, published
 from alsnb.classifiers import CLASSIFIERS
+from alsnb.switches import Protocol
 
 #: Representations as the paper prints them.
 NAMES = published.REPRESENTATION_LABELS
@@ -21,6 +24,126 @@ EQUALS = "\u00a0=\u00a0"
 TIE = 1e-6
 #: The hyper-parameter on the horizontal axis of a grid's figure.
 MAIN = {"knn": "n_neighbors", "rf": "n_estimators"}
+
+
+#: What each protocol is.
+PROTOCOLS = {
+    "published": "one reading of the paper's text, hyper-parameters fixed before the folds",
+    "released": "what the authors' released scripts do",
+    "nested": "the other reading of the paper's text, everything inside the folds",
+}
+
+
+def protocol(plan: Protocol) -> str:
+    """Say which protocol made a page, and what it does.
+
+    Parameters
+    ----------
+    plan : alsnb.switches.Protocol
+        Of the run.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    where = {
+        "all": "once, on all the people, those of the test folds too",
+        "training_fold": "anew inside each training fold, on nobody of its test fold",
+    }
+    splits = {
+        "stratified_kfold": "3 stratified folds",
+        "shuffle_split_3": "3 stratified random splits",
+        "shuffle_split_10": "10 stratified random splits",
+    }
+    score = {"f1": "F1", "accuracy": "accuracy"}[plan.tuning_score]
+    balanced = "with" if plan.smote_while_tuning else "without"
+    return (
+        f"The protocol of this page is **`{plan.name}`**: {PROTOCOLS[plan.name]}. "
+        f"Hyper-parameters are tuned {where[plan.tune_on]}, for {score} over "
+        f"{splits[plan.tuning_splits]}, {balanced} SMOTE."
+    )
+
+
+def tuned_in_vain(plan: Protocol) -> str:
+    """Say which of the hyper-parameters chosen are not those tested.
+
+    Parameters
+    ----------
+    plan : alsnb.switches.Protocol
+        Of the run.
+
+    Returns
+    -------
+    str
+        Markdown; without a difference, that every chosen value is the one tested.
+    """
+    said = []
+    if not plan.apply_gamma_degree:
+        said.append(
+            "**γ and d are tuned but never used**: as in the released scripts, every SVM is tested "
+            "with scikit-learn's γ *scale* and degree 3, whatever stands here."
+        )
+    if plan.linear_svm == "linearsvc_tuned":
+        said.append("C of SVM (L) is tuned for another machine (LinearSVC) than is tested (SVC).")
+    return " ".join(said) or "Every model is tested with the values chosen here."
+
+
+def areas(plan: Protocol) -> str:
+    """Say what AUC and AUPRC of the tables are.
+
+    Parameters
+    ----------
+    plan : alsnb.switches.Protocol
+        Of the run.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    said = ["AUC and AUPRC are those of the positive class."]
+    if plan.auc_class == 0:
+        said = [
+            "As the released scripts do, **AUC rates the negative class's score against labels of "
+            "the positive one**: it is one minus the AUC, and the lower, the better."
+        ]
+    if plan.auprc == "trapezoid":
+        said.append(
+            "AUPRC joins the points of its curve by straight lines, as the released scripts do: a "
+            "constant call then scores far more than the share of positives."
+        )
+    return " ".join(said)
+
+
+def always_positive(
+    predictions: pd.DataFrame,
+    *,
+    auc_class: Literal[1, 0] = 1,
+    auprc: Literal["average_precision", "trapezoid"] = "average_precision",
+) -> dict[str, float]:
+    """Score calling everybody positive as models are scored: mean over the same folds.
+
+    The F1 of all people together differs a little from that mean, so a model that calls
+    everybody positive would stand beside its own line.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        Of one protocol; the folds are those of its first model.
+    auc_class, auprc
+        As for :func:`alsnb.evaluation.scores`.
+
+    Returns
+    -------
+    dict of str to float
+        By metric.
+    """
+    first = predictions[[*evaluation.KEY, "repeat"]].iloc[0]
+    same = (predictions[first.index] == first).all(axis=1)
+    constant = predictions[same].assign(y_pred=1, score=0.0)
+    folds = evaluation.fold_scores(constant, auc_class=auc_class, auprc=auprc)
+    return {metric: float(folds[metric].mean()) for metric in evaluation.METRICS}
 
 
 def label(classifier: str) -> str:
@@ -45,7 +168,7 @@ def by_label(metrics: dict[str, float]) -> pd.Series:
     Parameters
     ----------
     metrics : dict of str to float
-        From :func:`alsnb.evaluation.always_positive`.
+        From :func:`always_positive`.
 
     Returns
     -------
@@ -109,6 +232,31 @@ def table3_beside(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("classifier")
 
 
+def best_beside(table: pd.DataFrame) -> pd.DataFrame:
+    """Mark the best classifier of each column of :func:`table3_beside`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`alsnb.evaluation.table3`.
+
+    Returns
+    -------
+    pandas.DataFrame of bool
+        Of the same shape; several of a column where they are equal.
+    """
+    shown = table3_beside(table)
+    marks = pd.DataFrame(False, index=shown.index, columns=shown.columns)
+    paper = published.table3()
+    paper["best"] = paper["mean"] == paper.groupby("representation")["mean"].transform("max")
+    for source, cells in (("ours", table), ("paper", paper)):
+        for row in cells[cells["best"]].to_dict("records"):
+            column = f"{row['representation']}, {source}"
+            if column in marks and row["classifier"] in marks.index:
+                marks.loc[row["classifier"], column] = True
+    return marks
+
+
 def table4_beside(table: pd.DataFrame, always: dict[str, float]) -> pd.DataFrame:
     """Lay Table 4 out as printed, the paper's best models beside ours.
 
@@ -117,7 +265,7 @@ def table4_beside(table: pd.DataFrame, always: dict[str, float]) -> pd.DataFrame
     table : pandas.DataFrame
         From :func:`alsnb.evaluation.table4`.
     always : dict of str to float
-        From :func:`alsnb.evaluation.always_positive`.
+        From :func:`always_positive`.
 
     Returns
     -------
@@ -250,10 +398,11 @@ def verdict(predictions: pd.DataFrame) -> dict[str, float | int | str]:
     -------
     dict
         ``best_name``, ``best_f1``, ``best_auc``, ``best_ba``, ``n_cells``, ``n_above`` (cells whose
-        mean F1 is above that of calling everybody positive), ``median_f1`` (%), ``verdict``.
+        mean F1 is above that of calling everybody positive over the same folds), ``median_f1``
+        (%), ``verdict``.
     """
     table = evaluation.table3(predictions)
-    always = evaluation.always_positive(evaluation.prevalence(predictions))["f1"]
+    always = always_positive(predictions)["f1"]
     best = table.sort_values("mean", ascending=False, kind="stable").iloc[0]
     means = evaluation.summary(evaluation.fold_scores(predictions))
     means = means[

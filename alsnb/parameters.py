@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,6 +28,11 @@ Classifier = Literal[
     "svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"
 ]
 Representation = Literal["radiomics", "dl7", "dl8"]
+Tuned = Literal["svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf"]
+Folds = Annotated[int, Field(ge=2, le=20)]
+Loss = Annotated[float, Field(gt=0, le=1)]
+People = Annotated[int, Field(ge=38, le=100_000)]
+Confound = Literal["age", "sex", "head_size", "site", "acquisition", "quality", "columns"]
 
 
 def _field(default: Any, meaning: str, section: str, unit: str = "", **limits: Any) -> Any:
@@ -118,6 +123,56 @@ class Parameters(BaseModel):
     switch_seeds: int = _field(1, "Seeds of folds, SMOTE and estimators to average the switches' scores over", "From text to code", ge=1, le=100)
     switch_trials: int = _field(2, "Trials of each network there", "From text to code", ge=1, le=100)
     switch_draws: int = _field(1000, "Bootstrap draws of subjects behind the intervals there", "From text to code", ge=100, le=100_000)
+
+    # Honest evaluation
+    primary_permutations: int = _field(999, "Permutations of the primary test, whose ridge classifier makes them cheap", "Honest evaluation", ge=99, le=1_000_000)
+    useful_auc: float = _field(0.75, "Smallest AUC worth finding: where a cohort could miss it, the verdict is that one cannot tell", "Honest evaluation", "AUC", gt=0.5, lt=1)
+    n_permutations: int = _field(99, "Most permutations of each test with the whole nested procedure inside", "Honest evaluation", ge=19, le=1_000_000)
+    permutation_stop: int = _field(10, "Permuted scores as large as the true one after which a test stops; 0: never", "Honest evaluation", ge=0, le=1000)
+    permutation_classifiers: list[Classifier] = _field(["svm_linear"], "Classifiers to test by permutation", "Honest evaluation", min_length=1)
+    honest_seeds: int = _field(5, "Splits into folds, the run's own among them, to repeat the nested protocol on", "Honest evaluation", ge=1, le=1000)
+    honest_classifiers: list[Classifier] = _field(["svm_linear", "knn"], "Classifiers to repeat it for", "Honest evaluation", min_length=1)
+    honest_draws: int = _field(1000, "Bootstrap draws of subjects behind the intervals", "Honest evaluation", ge=100, le=100_000)
+
+    # Controls
+    null_cohorts: int = _field(200, "Null cohorts of each kind that the primary test is run on", "Controls", ge=20, le=100_000)
+    null_permutations: int = _field(199, "Permutations of each of these tests", "Controls", ge=19, le=100_000)
+    null_protocol_cohorts: int = _field(6, "Null cohorts of each kind that the three protocols are run on", "Controls", ge=2, le=10_000)
+    null_classifiers: list[Classifier] = _field(["svm_poly", "svm_rbf"], "Classifiers run on them", "Controls", min_length=1)
+    null_representation: Representation = _field("radiomics", "Representation that null cohorts are made from", "Controls")
+    null_effect: float = _field(1.0, "Shift along the first principal component in cohorts with a known effect", "Controls", "standard deviations", ge=0, le=10)
+    power_people: int = _field(80, "People simulated as scans to learn how features vary and what a loss does to them; 0: no power study", "Controls", ge=0, le=100_000)
+    power_paired: int = _field(24, "How many of them are simulated with each loss too", "Controls", ge=8, le=100_000)
+    power_voxel_mm: float = _field(4.0, "Voxel size of their scans", "Controls", "mm", ge=0.8, le=8)
+    power_focal: list[Loss] = _field([0.3, 0.6], "Fractions of precentral grey matter lost; curves pass half-way between too", "Controls", min_length=1)
+    power_diffuse: list[Loss] = _field([0.05, 0.15], "Fractions of all cortical grey matter lost", "Controls", min_length=1)
+    power_representations: list[Representation] = _field(["radiomics"], "Representations to draw power curves for; the best AUC possible is given for all", "Controls", min_length=1)
+    power_sizes: list[People] = _field([120, 327, 654], "People of a cohort, in the paper's proportions", "Controls", min_length=1)
+    power_draws: int = _field(50, "Cohorts drawn for each loss and size", "Controls", ge=10, le=100_000)
+    power_permutations: int = _field(99, "Permutations of each of their tests", "Controls", ge=19, le=100_000)
+
+    # Usefulness
+    usefulness_representations: list[Representation] = _field(["radiomics", "dl7"], "Representations whose probabilities are looked at", "Usefulness", min_length=1)
+    usefulness_classifiers: list[Classifier] = _field(["svm_linear", "rf"], "Classifiers whose probabilities are looked at; networks are trained once", "Usefulness", min_length=1)
+    usefulness_bins: int = _field(5, "Most bins of a reliability curve", "Usefulness", ge=2, le=100)
+    usefulness_bin_people: int = _field(10, "Fewest people in a bin; smaller ones are merged", "Usefulness", "people", ge=5, le=10_000)
+    usefulness_step_people: int = _field(5, "People of a class behind every step of the interactive's curves, so that nobody's score can be read off", "Usefulness", "people", ge=3, le=1000)
+    usefulness_cost_ratio: float = _field(2.0, "Cost of a missed positive, in false alarms", "Usefulness", "false alarms", gt=0, le=1000)
+    usefulness_draws: int = _field(1000, "Bootstrap draws of people behind the intervals there", "Usefulness", ge=100, le=100_000)
+
+    # Choices
+    spec_representations: list[Representation] = _field(["radiomics", "dl7", "dl8"], "Representations of the specification curve", "Choices", min_length=1)
+    spec_classifiers: list[Tuned] = _field(["svm_linear", "knn"], "Its classifiers; networks have no grid and so no tuning score to vary", "Choices", min_length=1)
+    spec_folds: list[Folds] = _field([3, 5], "Its numbers of folds; those that the smaller class doesn't allow are left out", "Choices", min_length=1)
+    spec_seeds: int = _field(2, "Its seeds, the run's own first", "Choices", ge=1, le=1000)
+    spec_shuffles: int = _field(19, "Sets of shuffled labels on which it is repeated, each with one seed and number of folds", "Choices", ge=0, le=10_000)
+
+    # Confounds
+    confound_columns: list[str] = _field([], "More columns of participants.tsv to look at as confounds; site and scanner are found by themselves", "Confounds")
+    confound_removed: list[Confound] = _field(["age", "sex", "head_size"], "Confounds to regress out of the features within each training fold", "Confounds", min_length=1)
+    confound_classifiers: list[Tuned] = _field(["svm_linear", "svm_sigmoid", "knn"], "Classifiers to run with and without them", "Confounds", min_length=1)
+    confound_permutations: int = _field(300, "Permutations of each confound test", "Confounds", ge=100, le=1_000_000)
+    confound_minimum_cell: int = _field(10, "Smallest count of people that a stratum may show", "Confounds", "people", ge=1, le=1000)
     # fmt: on
 
     @model_validator(mode="after")

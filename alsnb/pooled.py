@@ -8,6 +8,7 @@ draw.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,8 @@ def bootstrap(
     metrics: Sequence[str] = tuple(METRICS),
     n_draws: int = 2000,
     seed: int = 0,
+    auc_class: Literal[1, 0] = 1,
+    auprc: Literal["average_precision", "trapezoid"] = "average_precision",
 ) -> dict[tuple[tuple[str, ...], str], Floats]:
     """Draw subjects with replacement and score each draw, as `pooled` describes.
 
@@ -98,6 +101,8 @@ def bootstrap(
     ----------
     predictions, metrics, n_draws, seed
         As for `pooled`.
+    auc_class, auprc
+        As for `alsnb.evaluation.scores`.
 
     Returns
     -------
@@ -131,14 +136,17 @@ def bootstrap(
                     f"{' '.join(map(str, key))}, repeat {repeat}: {len(table)} of {n} subjects are "
                     "predicted; models on different subjects can't share draws"
                 )
-            scored.append(_score(table.set_index("participant_id").loc[subjects], weights))
+            own = table.set_index("participant_id").loc[subjects]
+            scored.append(_score(own, weights, auc_class, auprc == "trapezoid"))
         for metric in metrics:
             values = np.mean([repeat[metric] for repeat in scored], axis=0)
             result[tuple(map(str, key)), metric] = values
     return result
 
 
-def _score(table: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
+def _score(
+    table: pd.DataFrame, weights: Floats, auc_class: int, straight: bool
+) -> dict[str, Floats]:
     """Score one repeat under each row of weights (draws, subjects)."""
     y = table["y_true"].to_numpy()
     called = table["y_pred"].to_numpy()
@@ -162,16 +170,19 @@ def _score(table: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     fold = table["fold"].to_numpy()
     for number in np.unique(fold):
         rows = fold == number
-        areas += _areas(weights[:, rows], y[rows], table["score"].to_numpy()[rows])
+        areas += _areas(weights[:, rows], y[rows], table["score"].to_numpy()[rows], straight)
     concordant, pairs, precise, positives, precise_negative, negatives = areas
-    values["auc"] = values["auc_negative"] = _ratio(concordant, pairs)
+    area = _ratio(concordant, pairs)
+    values["auc"] = values["auc_negative"] = area if auc_class == 1 else 1 - area
     values["auprc"] = _ratio(precise, positives)
     values["auprc_negative"] = _ratio(precise_negative, negatives)
     return values
 
 
-def _areas(weights: Floats, y: NDArray[np.int64], score: Floats) -> Floats:
-    """Sum what AUC and average precision of one fold need; equal scores share one threshold.
+def _areas(weights: Floats, y: NDArray[np.int64], score: Floats, straight: bool) -> Floats:
+    """Sum what AUC and AUPRC of one fold need; equal scores share one threshold.
+
+    AUPRC is average precision or, if `straight`, joins the curve's points by straight lines.
 
     Returns concordant and all pairs, then average precision times weight and weight, of the
     positive and of the negative class; each over draws.
@@ -186,7 +197,11 @@ def _areas(weights: Floats, y: NDArray[np.int64], score: Floats) -> Floats:
 
     def precise(own: Floats, other: Floats) -> Floats:
         found = np.cumsum(own, axis=1)
-        precision = np.nan_to_num(_ratio(found, found + np.cumsum(other, axis=1)))
+        # Before anybody is called, precision is taken as 1, as scikit-learn does.
+        precision = np.nan_to_num(_ratio(found, found + np.cumsum(other, axis=1)), nan=1.0)
+        if straight:
+            before = np.hstack([np.ones((len(own), 1)), precision[:, :-1]])
+            precision = (precision + before) / 2
         return (own * precision).sum(axis=1)
 
     return np.array(

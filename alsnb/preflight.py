@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from alsnb import cohort as cohort_room
+from alsnb.chapters import STAGES
 from alsnb.errors import AlsnbError, CohortError
 from alsnb.scan import check_orientation
 
 if TYPE_CHECKING:
     from alsnb.study import Study
+
+#: Chapters that need no scan of the cohort; the scorecard then compares people only.
+WITHOUT_SCANS = (
+    "02_describe_cohort",
+    "08_audit_printed_numbers",
+    "09_compare_text_code",
+    "10_compare_scorecard",
+)
+#: What these chapters compute beforehand.
+STAGES_WITHOUT_SCANS = ("cohort", "switches")
+
+
+def has_scans(study: Study) -> bool:
+    """Say whether anybody in the cohort has a scan.
+
+    Parameters
+    ----------
+    study : alsnb.study.Study
+        The run.
+
+    Returns
+    -------
+    bool
+    """
+    return bool((study.cohort.participants["t1w"] != "").any())
+
+
+def stages(study: Study, notebooks: Sequence[Path]) -> list[str]:
+    """Name what chapters take from this cohort.
+
+    Parameters
+    ----------
+    study : alsnb.study.Study
+        The run.
+    notebooks : sequence of pathlib.Path
+        Chapters to be executed.
+
+    Returns
+    -------
+    list of str
+        Stages, each once.
+
+    Raises
+    ------
+    CohortError
+        When there are people but no scan, and a chapter needs one: it says which chapters don't.
+    """
+    wanted = list(dict.fromkeys(s for n in notebooks for s in STAGES.get(n.stem, ("cohort",))))
+    if has_scans(study) or study.cohort.participants.empty:
+        return wanted
+    if lacking := [n.stem for n in notebooks if n.stem not in WITHOUT_SCANS]:
+        raise CohortError(
+            f"there is no scan in {study.cohort.root}, and {len(lacking)} chapters need some "
+            f"({', '.join(lacking)}); {_what_can_run()}"
+        )
+    return [stage for stage in wanted if stage in STAGES_WITHOUT_SCANS]
+
+
+def hint(study: Study) -> str:
+    """Say what can be done where nobody is left because there is no scan.
+
+    Parameters
+    ----------
+    study : alsnb.study.Study
+        The run.
+
+    Returns
+    -------
+    str
+        Begins with a semicolon; empty where scans aren't the reason.
+    """
+    reasons = study.cohort.exclusions["reason"]
+    if not study.cohort.participants.empty or not (reasons == "missing_scan").any():
+        return ""
+    return f"; to study participants.tsv alone set require_scan=false: {_what_can_run()}"
+
+
+def _what_can_run() -> str:
+    numbers = " ".join(name.split("_")[0] for name in WITHOUT_SCANS)
+    return (
+        f"without scans these can run: --chapters {numbers} (the scorecard, 10, then compares "
+        "people only)"
+    )
 
 
 def require(study: Study, labels: pd.Series | None = None) -> None:
@@ -76,7 +162,12 @@ def report(study: Study, *, voxels: bool = True) -> list[str]:
     counts = ", ".join(f"{n} {name}" for name, n in study.cohort.counts.items())
     p = study.params
     found = cohort_room.check_cohort(study.cohort, n_folds=p.n_folds, smote_k=p.smote_k)
-    if not any(line.startswith("error") for line in found):
+    if study.cohort.participants.empty and (said := hint(study)):
+        found.insert(0, f"error: no scan was found{said}")
+    elif not has_scans(study):
+        found = [line for line in found if not line.startswith("note: the smaller class")]
+        found.insert(0, f"note: there is no scan in this folder; {_what_can_run()}")
+    elif not any(line.startswith("error") for line in found):
         try:
             require(study)
         except AlsnbError as error:

@@ -15,6 +15,10 @@ from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
 
 #: Markers of series, so that colour is never the only cue.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Between neighbouring lines of a grid's panel, in powers of ten, or steps of an even axis.
+SHIFT = 0.15
+#: Line styles of series: where two coincide, the lower shows through.
+LINES = ("-", (0, (4, 2)), (0, (2, 2)), (0, (1, 2)), (0, (1, 4)))
 
 
 @styled
@@ -50,18 +54,26 @@ def grid_scores(table: pd.DataFrame, *, score: str = "F1 (%)", title: str = "") 
         # A few uneven values stand side by side; many are powers of ten.
         even = len(values) <= 4
         at = dict(zip(values, range(len(values)) if even else values, strict=True))
+        # Lines that coincide stand a little beside each other.
+        here = list(dict.fromkeys(own["series"]))
+        shifts = SHIFT * (np.arange(len(here)) - (len(here) - 1) / 2)
+        moved = dict(zip(here, shifts, strict=True))
+        x = own["value"].map(at).astype(float)
+        shift = own["series"].map(moved)
+        own = own.assign(x=x + shift if even else x * 10**shift)
         for kind, line in own.groupby("series", sort=False):
             line = line.sort_values("value")
             k = kinds.index(kind) if kind else -1
             ax.errorbar(
-                line["value"].map(at), line["mean"], yerr=line.get("sd"), markersize=3.5,
+                line["x"], line["mean"], yerr=line.get("sd"), markersize=3.5,
                 marker=MARKERS[k % len(MARKERS)] if kind else "o", linewidth=1, capsize=2,
+                linestyle=LINES[here.index(kind) % len(LINES)],
                 color=OKABE_ITO[k % len(OKABE_ITO)] if kind else REFERENCE, label=kind or None,
             )  # fmt: skip
         if "chosen" in own.columns:
             best = own[own["chosen"].astype(bool)]
             ax.plot(
-                best["value"].map(at), best["mean"], "o", markersize=9, markerfacecolor="none",
+                best["x"], best["mean"], "o", markersize=9, markerfacecolor="none",
                 markeredgecolor="black", label="chosen",
             )  # fmt: skip
         if even:

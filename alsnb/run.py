@@ -21,7 +21,7 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from alsnb import features, preflight
-from alsnb.chapters import STAGES, chapters, declared, notebook_key
+from alsnb.chapters import chapters, declared, notebook_key
 from alsnb.cohort import check_cohort
 from alsnb.embeddings import load_network
 from alsnb.errors import AlsnbError, CohortError
@@ -67,7 +67,7 @@ def run(
     with _locked(study.run_dir):
         for leftover in study.run_dir.rglob(".writing-*"):  # of a run that was killed
             leftover.unlink(missing_ok=True)
-        stages = dict.fromkeys(s for n in notebooks for s in STAGES.get(n.stem, ("cohort",)))
+        stages = preflight.stages(study, notebooks)
         if "classification" in stages:
             problems = check_cohort(study.cohort, n_folds=params.n_folds)
             errors = [p.removeprefix("error: ") for p in problems if p.startswith("error")]
@@ -96,7 +96,7 @@ def _reasons(study: Study) -> str:
     reasons = reasons.sort_values("size", ascending=False)
     said = [f"{row.size_} ({row.Index}): {row.first}" for row in
             reasons.rename(columns={"size": "size_"}).itertuples()]  # fmt: skip
-    return f"; left out: {'; '.join(said)}" if said else ""
+    return (f"; left out: {'; '.join(said)}" if said else "") + preflight.hint(study)
 
 
 def execute(source: Path, study: Study, inputs: str, *, force: bool = False) -> bool:

@@ -8,6 +8,7 @@ compared, and why not. How far it may differ stands in
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from alsnb import demographics, evaluation, pooled, published
 from alsnb.audit_items import whole
 from alsnb.protocols import ProtocolResult
 from alsnb.scorecard_items import (
+    NO_SCANS,
     NONE,
     NOT_COMPARABLE,
     NOT_REPRODUCED,
@@ -25,6 +27,7 @@ from alsnb.scorecard_items import (
     VERDICTS,
     Row,
     Setting,
+    by_constant_call,
     card_row,
     model_name,
     quantiles,
@@ -33,10 +36,12 @@ from alsnb.scorecard_items import (
     span,
     tolerances,
 )
+from alsnb.switches import PROTOCOLS
 
 __all__ = [
     "NOT_COMPARABLE",
     "NOT_REPRODUCED",
+    "NO_SCANS",
     "PARTS",
     "REPRODUCED",
     "TOLERANCES",
@@ -70,7 +75,7 @@ PARAMETERS = {
 def scorecard(
     participants: pd.DataFrame,
     n_features: Mapping[str, int],
-    result: ProtocolResult,
+    result: ProtocolResult | None,
     setting: Setting,
     *,
     n_draws: int = 1000,
@@ -84,8 +89,8 @@ def scorecard(
         People classified: ``label``, ``age``, ``sex``.
     n_features : mapping of str to int
         Representation to its number of features.
-    result : alsnb.protocols.ProtocolResult
-        Of one protocol.
+    result : alsnb.protocols.ProtocolResult or None
+        Of one protocol; none where there are no scans, and then only people are compared.
     setting : Setting
         What can be compared.
     n_draws : int, default 1000
@@ -100,12 +105,19 @@ def scorecard(
         ``interval`` (95 %), ``tolerance`` (texts), ``verdict``, ``reason``, ``paper_value``,
         ``our_value``, ``width`` (numbers).
     """
+    people = _people(participants, setting)
+    if result is None:
+        return pd.DataFrame(people)
+    plan = PROTOCOLS[setting.protocol]
+    # The released scripts have their own AUC and AUPRC.
+    areas: dict[str, Any] = {"auc_class": plan.auc_class, "auprc": plan.auprc}
+    metrics = list(published.METRIC_LABELS)
     draws = pooled.bootstrap(
-        result.predictions, metrics=list(published.METRIC_LABELS), n_draws=n_draws, seed=seed
+        result.predictions, metrics=metrics, n_draws=n_draws, seed=seed, **areas
     )
-    scores = evaluation.summary(evaluation.fold_scores(result.predictions))
+    scores = evaluation.summary(evaluation.fold_scores(result.predictions, **areas))
     rows = [
-        *_people(participants, setting),
+        *people,
         *_features(n_features),
         *_folds(result.folds, setting),
         *_hyperparameters(result.chosen, setting),
@@ -176,32 +188,15 @@ def conclusion(card: pd.DataFrame) -> str:
         )
         text += f" Not reproduced: {listed}."
     scores = card[card["part"].isin(["Table 3", "Table 4", "Claims"])]
-    if (scores["verdict"] == NOT_COMPARABLE).all():
+    if scores.empty:
+        text += " Nothing was classified: there are no scans, so only people are compared."
+    elif (scores["verdict"] == NOT_COMPARABLE).all():
         reason = scores["reason"].mode().iloc[0]
         text += (
             f" On the classification this run gives no verdict ({reason}): it can neither "
             "confirm nor refute what the paper reports on its own scans."
         )
     return text
-
-
-def by_constant_call(card: pd.DataFrame, always: float) -> int:
-    """Count the cells of Table 3 that calling everybody positive would reproduce.
-
-    Parameters
-    ----------
-    card : pandas.DataFrame
-        From :func:`scorecard`.
-    always : float
-        F1 of calling everybody positive in the paper's cohort, in %.
-
-    Returns
-    -------
-    int
-        Cells within the tolerance of that F1.
-    """
-    cells = card[card["part"] == "Table 3"]
-    return int(((cells["paper_value"] - always).abs() <= cells["width"]).sum())
 
 
 # Parts
@@ -237,7 +232,10 @@ def _people(people: pd.DataFrame, setting: Setting) -> list[Row]:
         group = printed[(printed["variable"] == variable) & (printed["label"] == label)]
         found = (int(own.loc[own["level"] == row["level"], "n"].sum()), int(own["n"].sum()))
         name = f"{'ALS' if label else 'mimics'}, {titles[row['level']]}"
-        rows.append(share_row(name, "Table 1", (row["n"], int(group["n"].sum())), found, setting))
+        theirs = (row["n"], int(group["n"].sum()))
+        # As printed: two of the percentages don't follow from their counts.
+        percent = f"{row['percent']:.1f}"
+        rows.append(share_row(name, "Table 1", theirs, found, setting, percent))
     return rows + _ages(people, setting) + _tests(people, setting)
 
 

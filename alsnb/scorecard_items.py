@@ -18,6 +18,8 @@ NOT_REPRODUCED = "not reproduced"
 NOT_COMPARABLE = "not comparable"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE)
 
+#: Shown in place of a table or a figure.
+NO_SCANS = "There are no scans in this run, so nothing was computed to compare."
 #: Shown where nothing was computed or no interval exists.
 NONE = "–"
 
@@ -258,7 +260,12 @@ def card_row(
 
 
 def share_row(
-    quantity: str, where: str, paper: tuple[int, int], ours: tuple[int, int], setting: Setting
+    quantity: str,
+    where: str,
+    paper: tuple[int, int],
+    ours: tuple[int, int],
+    setting: Setting,
+    printed: str = "",
 ) -> Row:
     """Compare a count of a group: as it is at the paper's n, else as a share.
 
@@ -270,6 +277,8 @@ def share_row(
         Count, and the people that it is a part of.
     setting : Setting
         What can be compared.
+    printed : str, default ""
+        Per cent that the paper prints beside its count; empty where it prints none.
 
     Returns
     -------
@@ -282,7 +291,7 @@ def share_row(
         "People", quantity, where, k if exact else known * k / n, found if known else np.nan,
         "count" if exact else "person", setting.against_people,
     )  # fmt: skip
-    row["paper"] = f"{k} ({100 * k / n:.1f} %)"
+    row["paper"] = f"{k} ({printed} %)" if printed else f"{k} of {n}"
     if known:
         row["ours"] = f"{found} ({100 * found / known:.1f} %)"
         low, high = stats.binomtest(found, known).proportion_ci(0.95, "exact")
@@ -374,3 +383,20 @@ def shown_values(values: Mapping[str, float]) -> str:
         For instance ``"C = 0.1, d = 3"``.
     """
     return ", ".join(f"{SYMBOLS.get(str(k), str(k))} = {v:g}" for k, v in values.items())
+
+
+def by_constant_call(always: float) -> int:
+    """Count the cells of Table 3 that calling everybody positive would reproduce.
+
+    Parameters
+    ----------
+    always : float
+        F1 of calling everybody positive in the paper's cohort, in %.
+
+    Returns
+    -------
+    int
+        Cells within the tolerance of that F1.
+    """
+    gaps = (published.table3()["mean"] - always).abs()
+    return int((gaps <= TOLERANCES["f1"].width).sum())

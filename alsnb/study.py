@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from alsnb import cohort as cohort_room
-from alsnb import display, features, figure_style, parameters, preflight
-from alsnb.errors import CohortError
+from alsnb import display, features, parameters, preflight
+from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
 
@@ -32,7 +31,7 @@ RECORDED = (
 )  # fmt: skip
 
 
-class Study:
+class Study(Pages):
     """A study in a run folder.
 
     Parameters
@@ -48,8 +47,7 @@ class Study:
         self.progress = progress
         default = project_root() / "runs" / ("demo" if params.simulated else "bids")
         folder = Path(params.run_dir) if params.run_dir else default
-        self.run_dir = folder.expanduser().resolve()
-        self._written: set[str] = set()
+        super().__init__(folder.expanduser().resolve())
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Study:
@@ -264,6 +262,43 @@ class Study:
 
         return switch_study.run(self.params, self.run_dir, progress=self.progress)
 
+    @functools.cached_property
+    def honest(self):
+        """Nested predictions beside baselines, with every doubt: :class:`alsnb.honest.Honest`."""
+        from alsnb import honest
+
+        return honest.run(self)
+
+    @functools.cached_property
+    def controls(self):
+        """Cohorts of known truth, tested: an :class:`alsnb.controls.Controls`."""
+        from alsnb import controls
+
+        return controls.run(self)
+
+    @functools.cached_property
+    def probabilities(self):
+        """Probabilities out of fold, an :class:`alsnb.probabilities.Probabilities`."""
+        from alsnb import probabilities
+
+        tables = {str(n): self.representation(n) for n in self.params.usefulness_representations}
+        p, labels = self.params, self.cohort.labels
+        return probabilities.run(tables, labels, p, self.run_dir, progress=self.progress)
+
+    @functools.cached_property
+    def confounds(self):
+        """What confounds do, an :class:`alsnb.confound_study.ConfoundStudy`."""
+        from alsnb import confound_study
+
+        return confound_study.run(self)
+
+    @functools.cached_property
+    def specifications(self):
+        """Every specification, an :class:`alsnb.specification.SpecificationStudy`."""
+        from alsnb import specification
+
+        return specification.run(self)
+
     def histograms(self) -> pd.DataFrame:
         """Give counts of voxels by subject and intensity bin.
 
@@ -290,94 +325,6 @@ class Study:
                 parts.append(self.__dict__[stage].failures)
         columns = ["participant_id", "stage", "reason", "detail"]
         return pd.concat(parts, ignore_index=True)[columns]
-
-    # What a notebook leaves behind
-
-    def save_table(
-        self, name: str, table: pd.DataFrame, caption: str, **options: Any
-    ) -> figure_style.HtmlTable:
-        """Write an aggregate table to ``tables/NAME.csv`` and lay it out for the page.
-
-        Parameters
-        ----------
-        name : str
-            File name without ending.
-        table : pandas.DataFrame
-            No row of a single subject: these tables reach the book.
-        caption : str
-            What the table shows.
-        **options
-            As :func:`alsnb.figure_style.styled_table` takes them.
-
-        Returns
-        -------
-        alsnb.figure_style.HtmlTable
-            For the notebook to show.
-
-        Raises
-        ------
-        CohortError
-            When the table holds participant identifiers.
-        """
-        if "participant_id" in (*table.columns, *table.index.names):
-            raise CohortError(f"table {name!r} holds participants; only aggregates reach the book")
-        features.write_table(self.run_dir / "tables" / f"{name}.csv", table)
-        self._written.add(f"tables/{name}.csv")
-        named = {c: str(c).replace("_", " ") for c in table.columns}
-        if isinstance(formats := options.get("formats"), dict):
-            options["formats"] = {named.get(c, c): f for c, f in formats.items()}
-        shown = table.rename(columns=named).map(
-            lambda v: v.replace(" ± ", "\u00a0±\u00a0") if isinstance(v, str) else v
-        )
-        return figure_style.styled_table(shown, caption, **options)
-
-    def save_figure(self, name: str, figure: Figure, caption: str) -> display.FigureHtml:
-        """Write a figure to ``figures/NAME.svg`` and lay it out for the page.
-
-        Parameters
-        ----------
-        name : str
-            File name without ending.
-        figure : matplotlib.figure.Figure
-            From one of the figure rooms.
-        caption : str
-            What it shows, with n.
-
-        Returns
-        -------
-        alsnb.display.FigureHtml
-            For the notebook to show.
-        """
-        shown = display.figure_html(figure, caption)
-        with features.replacing(self.run_dir / "figures" / f"{name}.svg") as temporary:
-            temporary.write_bytes(shown.svg)
-        self._written.add(f"figures/{name}.svg")
-        return shown
-
-    def finish(self, chapter: str, writes: list[str]) -> None:
-        """Check at a notebook's end that it wrote what it says, and remember what.
-
-        Parameters
-        ----------
-        chapter : str
-            The notebook's name without ending.
-        writes : list of str
-            Paths in the run folder, ``"tables/demographics.csv"``.
-
-        Raises
-        ------
-        CohortError
-            Naming outputs that this execution did not write.
-        """
-        missing = [name for name in writes if name not in self._written]
-        if missing:
-            raise CohortError(
-                f"{chapter} did not write {missing}; it wrote {sorted(self._written)}"
-            )
-        hashes = {name: features.file_hash(self.run_dir / name) for name in sorted(self._written)}
-        features.write_text(
-            self.run_dir / "notebooks" / f"{chapter}.outputs.json", json.dumps(hashes, indent=1)
-        )
 
     def input_hash(self) -> str:
         """SHA-256 over the participants table and every scan and mask of the cohort.

@@ -265,7 +265,8 @@ def test_a_repeated_text_is_said_once_and_where_it_stands_is_said(items):
     assert table["how"].tolist().count("as above") == 4
     assert table["how"].iloc[0].startswith("a ROC curve")
     people = audit_page.page_table(items, "Who was studied")["what"]
-    assert people.iloc[3] == "Share of ALS, sex F (Table 1, patients)"
+    assert people.iloc[3] == "2010 to 2018 is a period of eight years (abstract, section 2.1)"
+    assert people.iloc[4] == "Share of ALS, sex F (Table 1, patients)"
     text = audit_page.page_table(items, "Abstract, text and tables")["what"]
     assert text.iloc[0] == "F1 of the best model, abstract"
 
@@ -295,7 +296,10 @@ def test_the_best_models_scores_in_every_place():
 def test_the_conclusion_follows_the_numbers(items):
     table = audit.cells_against_always_positive()
     text = audit_page.conclusion(items, table, ALWAYS)
-    assert text.startswith("Of 57 printed numbers and statements, 37 are consistent, 3 hold")
+    assert text.startswith("Of 61 printed numbers and statements, 40 are consistent, 2 hold")
+    # A conclusion that isn't shown is no inconsistency, and is counted apart from them.
+    assert "2 conclusions are not shown by it, and 13 are inconsistent" in text
+    assert "under: The best models' errors)" in text
     assert "1 of 24 models has a mean F1 above the 91.18 %" in text
     assert "median is 5.0 points below" in text
     better = table.assign(above=True, difference=5.0)

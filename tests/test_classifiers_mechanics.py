@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 from test_classifiers_oracle import rows
+from test_protocols_oracle import study
 
+from alsnb import classifiers, protocols
 from alsnb.classifiers import AdaptiveSMOTE, classifier, grid, smote_neighbours
 from alsnb.errors import CohortError, ParameterError
 from alsnb.networks import DNNClassifier
@@ -48,3 +50,14 @@ def test_network_arguments_are_checked():
         DNNClassifier(stop_on="validation").fit(X[:4], np.array([0, 1, 1, 1]))
     with pytest.raises(NotFittedError):
         DNNClassifier().predict(X)
+
+
+def test_a_machine_that_does_not_converge_stops_and_says_so(monkeypatch):
+    # Five steps stand for the million that a fit may take: no machine converges in them.
+    monkeypatch.setattr(classifiers, "MAX_STEPS", 5)
+    features, labels = study()
+    result = protocols.run(features, labels, representation="dl8", classifier="svm_linear")
+    assert any("ConvergenceWarning" in note for note in result.notes)
+    monkeypatch.undo()
+    usual = protocols.run(features, labels, representation="dl8", classifier="svm_linear")
+    assert not any("ConvergenceWarning" in note for note in usual.notes)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from alsnb.cli import main
@@ -43,22 +44,32 @@ def test_bad_input_is_one_clear_line(arguments, words, tmp_path):
 
 
 def test_check_reports_everything_at_once(make_bids, tmp_path, capsys):
-    root = make_bids([*ROWS, ("sub-20", "x", "M", "other"), ("sub-21", 50, "M", "ALS")])
+    # Enough people for every classifier of every protocol: 6 more of each group.
+    more = [(f"sub-{i}", 40 + i, "MF"[i % 2], "ALS" if i < 36 else "mimic") for i in range(30, 42)]
+    others = [("sub-20", "x", "M", "other"), ("sub-21", 50, "M", "ALS")]
+    root = make_bids([*ROWS, *more, *others])
     (root / "sub-03" / "anat" / "sub-03_T1w.nii.gz").write_bytes(b"")
     (root / "sub-21" / "anat" / "sub-21_T1w.nii.gz").unlink()
     arguments = ["check", "--profile", "bids", "--name", str(tmp_path / "r"), "--set"]
     assert main([*arguments, f"bids_root={root}"]) == 0
     said = capsys.readouterr().out
     for word in (
-        "8 ALS",
-        "4 mimic",
+        "13 ALS",
+        "10 mimic",
         "unreadable",
         "missing_scan",
         "'other'",
-        "lowered from 5 to 1",
     ):
-        assert word in said or word == "8 ALS"
-    assert "7 ALS" in said
+        assert word in said
+    assert "error" not in said
+
+
+def test_check_says_how_many_neighbours_smote_can_have(make_bids, tmp_path, capsys):
+    rows = [(f"sub-{i}", 40 + i, "MF"[i % 2], "ALS" if i < 24 else "mimic") for i in range(10, 30)]
+    arguments = ["check", "--profile", "bids", "--name", str(tmp_path / "r"), "--set"]
+    assert main([*arguments, f"bids_root={make_bids(rows)}"]) == 0
+    # 6 mimics leave 4 in a training fold: 3 neighbours for each.
+    assert "lowered from 5 to 3" in capsys.readouterr().out
 
 
 def test_check_lists_problems_of_the_table_and_of_scans_together(make_bids, tmp_path, capsys):
@@ -98,6 +109,49 @@ def test_a_cohort_too_small_for_a_classifier_stops_before_long_work(make_bids, t
     assert not (tmp_path / "r" / "store").exists()
 
 
+@pytest.fixture
+def table_only(make_bids):
+    """A BIDS folder with participants and no scan."""
+    return make_bids(ROWS, scans=False)
+
+
+def test_check_says_what_can_run_without_scans(table_only, tmp_path, capsys):
+    arguments = ["check", "--profile", "bids", "--name", str(tmp_path / "r"), "--set"]
+    assert main([*arguments, f"bids_root={table_only}"]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "error: no scan was found; to study participants.tsv alone set require_scan=false" in said
+    )
+    assert "--chapters 02 08 09 10" in said
+    assert main([*arguments, f"bids_root={table_only}", "require_scan=false"]) == 0
+    said = capsys.readouterr().out
+    assert "8 ALS" in said
+    assert "note: there is no scan in this folder" in said
+    assert "--chapters 02 08 09 10" in said
+    assert "SMOTE" not in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "words"),
+    [
+        (["require_scan=false"], [], ["there is no scan", "03_measure", "--chapters 02 08 09 10"]),
+        (["require_scan=false"], ["02", "07"], ["1 chapters need", "07_classify", "--chapters 02"]),
+        ([], [], ["12 (missing_scan)", "set require_scan=false", "--chapters 02 08 09 10"]),
+        ([], ["02"], ["no usable subject", "set require_scan=false"]),
+    ],
+)
+def test_a_run_without_scans_names_what_can_run(table_only, tmp_path, settings, asked, words):
+    chosen = ["--chapters", *asked] if asked else []
+    done = alsnb(
+        "run", "--profile", "bids", "--name", tmp_path / "r", *chosen,
+        "--set", f"bids_root={table_only}", *settings,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert not list((tmp_path / "r").glob("notebooks/*"))
+
+
 def test_two_runs_at_once_on_one_folder_are_refused(tmp_path, make_bids):
     import fcntl
 
@@ -110,6 +164,22 @@ def test_two_runs_at_once_on_one_folder_are_refused(tmp_path, make_bids):
         )
     assert done.returncode == 1
     assert "another run is at work" in done.stderr
+
+
+def test_people_without_scans_have_their_chapters(table_only, tmp_path):
+    folder = tmp_path / "r"
+    done = alsnb(
+        "run", "--profile", "bids", "--name", folder, "--chapters", "02", "10",
+        "--set", f"bids_root={table_only}", "require_scan=false",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = pd.read_csv(folder / "tables" / "scorecard.csv")
+    assert set(card["part"]) == {"People"}
+    assert not (folder / "figures" / "scorecard_table3.svg").exists()
+    page = (folder / "notebooks" / "10_compare_scorecard.ipynb").read_text(encoding="utf-8")
+    assert page.count("There are no scans") >= 6
+    shown = pd.read_csv(folder / "tables" / "demographics.csv")
+    assert "paper: ALS (n = 548)" in shown
 
 
 def test_simulate_writes_a_cohort_and_refuses_a_foreign_folder(tmp_path, make_bids):

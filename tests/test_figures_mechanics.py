@@ -408,6 +408,38 @@ def table_html(**options):
     return made, bs4.BeautifulSoup(made.html, "html.parser")
 
 
+def test_numbers_have_a_minus_and_ranges_and_names_keep_their_hyphen():
+    bs4 = pytest.importorskip("bs4")
+    cells = ["-0.3", "60-75", "x-1", "1e-05", "-0.3 to -.2", "(-4)", "k = -1", "2010-12-31", "–"]
+    table = pd.DataFrame({"text": cells, "number": np.linspace(-4, 4, 9)})
+    made = figures.styled_table(table, "Signs", formats={"number": "{:+.0f}"}, index=False)
+    shown = [td.text for td in bs4.BeautifulSoup(made.html, "html.parser")("td")]
+    expected = ["−0.3", "60-75", "x-1", "1e-05", "−0.3 to −.2", "(−4)", "k = −1", "2010-12-31", "–"]
+    assert shown[::2] == expected
+    assert shown[1::2] == ["−4", "−3", "−2", "−1", "+0", "+1", "+2", "+3", "+4"]
+    # The values stay numbers.
+    assert made.frame["number"].iloc[0] == -4
+
+
+def test_lines_of_a_grid_that_coincide_are_all_seen():
+    values = [1e-4, 1e-3, 1e-2, 0.1, 1, 10]
+    rows = [
+        {"classifier": "SVM (RBF)", "parameter": "C", "series": f"γ = {g}", "value": v}
+        | {"mean": 90.0, "sd": 0.0, "chosen": (g, v) == (10, 1)}
+        for g in (0.1, 1, 10)
+        for v in values
+    ]
+    ax = figures.grid_scores(pd.DataFrame(rows)).axes[0]
+    lines = [line for line in ax.lines if len(line.get_xdata()) == 6 and line.get_marker() in "os^"]
+    places = np.log10(np.array([line.get_xdata() for line in lines], float))
+    assert places.shape == (3, 6)
+    # Apart from each other, and nearer to their own value than to the next.
+    assert np.diff(np.sort(places, axis=0), axis=0).min() > 0.1
+    assert np.abs(places - np.log10(values)).max() < 0.5
+    ring = next(line for line in ax.lines if line.get_label() == "chosen")
+    assert np.log10(np.array(ring.get_xdata(), float)) == pytest.approx([places[2, 4]])
+
+
 def test_table_headers_have_a_scope_and_the_caption_a_name():
     made, soup = table_html(formats="{:.1f}")
     assert soup.caption.text == "Who <is> in"

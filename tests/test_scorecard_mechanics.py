@@ -82,6 +82,18 @@ def test_a_cohort_without_age_and_sex_says_so():
     assert card.loc["people", "verdict"] == REPRODUCED
 
 
+def test_without_scans_people_are_compared_and_nothing_else():
+    card = scorecard.scorecard(people(), {}, None, REAL)
+    assert set(card["part"]) == {"People"}
+    with_scans = score(two_models(), REAL, people()).reset_index()
+    expected = with_scans[with_scans["part"] == "People"][card.columns]
+    pd.testing.assert_frame_equal(card, expected, check_dtype=False)
+    assert scorecard.page_table(card, "Table 3").empty
+    text = scorecard.conclusion(card)
+    assert "no scans" in text
+    assert "neither confirm" not in text
+
+
 def test_a_run_of_two_models_is_judged_on_those():
     full = two_models()
     chosen = full.chosen.query("representation == 'dl7' and classifier == 'knn'")

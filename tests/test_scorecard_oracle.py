@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import auc, f1_score, precision_recall_curve, roc_auc_score
 
 from alsnb import pooled, protocols, published, scorecard
 from alsnb.protocols import ProtocolResult
@@ -144,13 +144,13 @@ def test_our_values_are_those_of_scikit_learn(run, card):
     own = run.predictions.query("representation == 'dl7' and classifier == 'svm_poly'")
     folds = [fold for _, fold in own.groupby("fold")]
     f1 = np.array([100 * f1_score(f["y_true"], f["y_pred"]) for f in folds])
-    auc = np.mean([roc_auc_score(f["y_true"], f["score"]) for f in folds])
+    area = np.mean([roc_auc_score(f["y_true"], f["score"]) for f in folds])
     assert card.loc["DL7, SVM (P)", "our_value"].tolist()[-1] == pytest.approx(f1.mean())
-    assert card.loc["DL7, SVM (P): AUC", "our_value"] == pytest.approx(auc)
+    assert card.loc["DL7, SVM (P): AUC", "our_value"] == pytest.approx(area)
     ours = card[(card["part"] == "Table 3")].loc["DL7, SVM (P)", "ours"]
     assert ours == f"{f1.mean():.2f} ± {f1.std():.2f}"
     # Off by more than is allowed, and said so.
-    gap = abs(auc - 0.69)
+    gap = abs(area - 0.69)
     assert (gap <= 0.05) == (card.loc["DL7, SVM (P): AUC", "verdict"] == REPRODUCED)
 
 
@@ -176,7 +176,7 @@ def test_everybody_called_positive_reproduces_only_the_cells_near_its_f1(run):
     cells = found[found["part"] == "Table 3"]
     near = (cells["paper_value"] - 100 * f1_score([1] * 548 + [0] * 106, [1] * 654)).abs() <= 2
     assert ((cells["verdict"] == REPRODUCED) == near).all()
-    assert near.sum() == 6 == scorecard.by_constant_call(cells, 91.18)
+    assert near.sum() == 6 == scorecard.by_constant_call(91.18)
     assert found.loc["DL7 above DL8 with every classifier but Knn", "verdict"] == NOT_REPRODUCED
     assert found.loc["median F1 of all 24 (%)", "verdict"] == NOT_REPRODUCED
 
@@ -207,6 +207,13 @@ def test_the_papers_composition_reproduces_its_counts_but_not_its_chi_square(car
     assert (who.drop(missed)["verdict"] == REPRODUCED).all()
     women = who.loc["ALS, women"]
     assert (women["paper"], women["ours"]) == ("230 (42.0 %)", "230 (42.0 %)")
+    # As printed, where the printed per cent don't follow from the count.
+    for level, printed, ours in (("under 60", "31.1", "31.2"), ("60 to 75", "53.6", "53.5")):
+        row = who.loc[f"ALS, {level}"]
+        count = row["paper"].split()[0]
+        assert (row["paper"], row["ours"]) == (f"{count} ({printed} %)", f"{count} ({ours} %)")
+    # The paper prints no per cent of the groups.
+    assert who.loc["ALS", "paper"] == "548 of 654"
     # Clopper and Pearson by the beta distribution.
     low, high = (100 * stats.beta.ppf(q, a, b) for q, a, b in
                  ((0.025, 230, 319), (0.975, 231, 318)))  # fmt: skip
@@ -256,6 +263,50 @@ def test_a_share_may_be_off_by_less_than_one_person_and_no_more():
 # Intervals and tolerances.
 
 
+def test_released_areas_are_those_of_the_scripts(run):
+    """AUC of the negative class's scores against the same labels, AUPRC by straight lines."""
+    found = score(run, replace(REAL, protocol="released"))
+    own = run.predictions.query("representation == 'dl7' and classifier == 'svm_poly'")
+    folds = [fold for _, fold in own.groupby("fold")]
+    turned = np.mean([roc_auc_score(f["y_true"], -f["score"]) for f in folds])
+    straight = []
+    for f in folds:
+        precision, recall, _ = precision_recall_curve(f["y_true"], f["score"])
+        straight.append(auc(recall, precision))
+    assert found.loc["DL7, SVM (P): AUC", "our_value"] == pytest.approx(turned)
+    assert found.loc["DL7, SVM (P): AUPRC", "our_value"] == pytest.approx(np.mean(straight))
+    # The interval is turned with it.
+    low, high = map(float, found.loc["DL7, SVM (P): AUC", "interval"].split(" to "))
+    assert low <= turned <= high
+    assert score(run).loc["DL7, SVM (P): AUC", "our_value"] == pytest.approx(1 - turned)
+
+
+def test_bootstrapped_released_areas_by_scikit_learn_with_weights():
+    """Every draw is a weighted score: scikit-learn takes the same weights, fold by fold."""
+    own = record("dl7", "knn", 0.8).sample(200, random_state=0)
+    own["score"] = np.random.default_rng(1).integers(0, 12, 200) + own["y_true"]  # with ties
+    subjects = np.sort(own["participant_id"])
+    draws = pooled.bootstrap(
+        own, metrics=["auc", "auprc"], n_draws=3, seed=5, auc_class=0, auprc="trapezoid"
+    )
+    key = ("published", "dl7", "knn")
+    rng = np.random.default_rng(5)
+    weights = [np.ones(200), *rng.multinomial(200, np.full(200, 1 / 200), size=3)]
+    table = own.set_index("participant_id").loc[subjects]
+    for i, weight in enumerate(weights):
+        concordant = pairs = area = positives = 0.0
+        for _, fold in table.assign(w=weight).groupby("fold"):
+            y, s, w = (fold[c].to_numpy() for c in ("y_true", "score", "w"))
+            n = w[y == 1].sum(), w[y == 0].sum()
+            precision, recall, _ = precision_recall_curve(y, s, sample_weight=w)
+            concordant += roc_auc_score(y, -s, sample_weight=w) * n[0] * n[1]
+            pairs += n[0] * n[1]
+            area += auc(recall, precision) * n[0]
+            positives += n[0]
+        assert draws[key, "auc"][i] == pytest.approx(concordant / pairs)
+        assert draws[key, "auprc"][i] == pytest.approx(area / positives)
+
+
 def test_intervals_of_scores_are_the_bootstraps(run, card):
     own = run.predictions.query("representation == 'dl7' and classifier == 'knn'")
     table = pooled.pooled(own, metrics=["f1"], n_draws=20, seed=0)
@@ -282,8 +333,8 @@ def test_tolerances_of_scores_are_about_two_standard_deviations_over_seeds():
             )
             folds = [f for _, f in found.predictions.groupby("fold")]
             f1 = np.mean([f1_score(f["y_true"], f["y_pred"]) for f in folds])
-            auc = np.mean([roc_auc_score(f["y_true"], f["score"]) for f in folds])
-            rows.append((100 * f1, auc))
+            area = np.mean([roc_auc_score(f["y_true"], f["score"]) for f in folds])
+            rows.append((100 * f1, area))
         moved[classifier] = np.std(rows, axis=0, ddof=1)
     declared = scorecard.TOLERANCES
     # A standard deviation from five seeds is itself uncertain by a third: hence 1.5, not 2.

@@ -1,0 +1,273 @@
+"""What confounds come to: tables for the page, and words chosen by the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alsnb import delong, pooled
+from alsnb.confound_study import ConfoundStudy
+from alsnb.confounds import TOGETHER
+from alsnb.leakage import Audit
+from alsnb.narrative import CLASSIFIERS, NAMES
+from alsnb.strata import Strata
+
+#: An interval that reaches from chance to here leaves open whether there is much or nothing.
+MUCH = 0.7
+#: So does one as wide as this: people are too few for any word on a small effect.
+WIDE = 0.25
+#: Stands for a count that is not shown.
+HIDDEN = "hidden"
+
+
+def model_name(representation: object, classifier: object) -> str:
+    """Name a model as a page does."""
+    r, c = str(representation), str(classifier)
+    return f"{NAMES.get(r, r)} + {CLASSIFIERS.get(c, c)}"
+
+
+def with_models(table: pd.DataFrame) -> pd.DataFrame:
+    """Put a column ``model`` in front of a table with representation and classifier."""
+    names = [
+        model_name(r, c) for r, c in zip(table["representation"], table["classifier"], strict=True)
+    ]
+    rest = table.drop(columns=["representation", "classifier"]).reset_index(drop=True)
+    return pd.concat([pd.Series(names, name="model"), rest], axis=1)
+
+
+def interval_text(value: float, lower: float, upper: float) -> str:
+    """Write an estimate with its interval, ``0.61 (0.45 to 0.75)``."""
+    if np.isnan(value):
+        return "–"
+    if np.isnan(lower):
+        return f"{value:.2f} (no interval)"
+    return f"{value:.2f} ({lower:.2f} to {upper:.2f})"
+
+
+def alone_table(alone: pd.DataFrame) -> pd.DataFrame:
+    """Lay :func:`alsnb.confounds.predictability` out for a page."""
+    texts = [interval_text(*row) for row in alone[["auc", "lower", "upper"]].to_numpy(float)]
+    return pd.DataFrame(
+        {
+            "confound": alone["name"],
+            "variables": alone["variables"],
+            "known of": alone["n_known"],
+            "positive": alone["n_positive"],
+            "negative": alone["n_negative"],
+            "AUC (95 % interval)": texts,
+            "reading": [reading(r) for r in alone.to_dict("records")],
+        }
+    )
+
+
+def reading(row: Mapping[Any, Any]) -> str:
+    """Say in words what an AUC with its interval shows.
+
+    Parameters
+    ----------
+    row : mapping
+        ``lower`` and ``upper``.
+
+    Returns
+    -------
+    str
+        That it predicts the label, that it hardly does, or that one cannot tell.
+    """
+    lower, upper = row["lower"], row["upper"]
+    if np.isnan(lower) or np.isnan(upper):
+        return "cannot tell: no interval"
+    if lower > 0.5:
+        return "predicts the label"
+    if upper >= MUCH or upper - lower > WIDE:
+        return "cannot tell: too few people"
+    if upper < 0.5:
+        return "no sign that it predicts the label (below chance out of fold)"
+    return "predicts little, if anything"
+
+
+def tests_table(tests: pd.DataFrame) -> pd.DataFrame:
+    """Lay :func:`alsnb.confound_tests.confound_tests` out for a page."""
+    named = with_models(tests)
+    return pd.DataFrame(
+        {
+            "model": named["model"],
+            "confound": named["confound"],
+            "test": named["kind"],
+            "positive": named["n_positive"],
+            "negative": named["n_negative"],
+            "R², label and confound": named["r2_label_confound"],
+            "R², score and confound": named["r2_score_confound"],
+            "R², label and score": named["r2_label_score"],
+            "p": named["p"],
+            "p (Holm)": named["p_holm"],
+            "note": named["reason"],
+        }
+    )
+
+
+def results_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Lay :func:`alsnb.confound_study.compare` out for a page."""
+    named = with_models(results)
+    columns: dict[str, object] = {"model": named["model"]}
+    columns |= {"positive": named["n_positive"], "negative": named["n_negative"]}
+    for score, name in (("auc", "AUC"), ("ba", "balanced accuracy")):
+        for when in ("before", "after"):
+            head = f"{score}_{when}"
+            values = named[[head, f"{head}_lower", f"{head}_upper"]].to_numpy(float)
+            columns[f"{name} {when}"] = [interval_text(*row) for row in values]
+    gap = named[["difference", "difference_lower", "difference_upper"]].to_numpy(float)
+    columns["change of AUC"] = [interval_text(*row).replace("-", "−") for row in gap]
+    columns["p of the change"] = named["p"]
+    return pd.DataFrame(columns)
+
+
+def planted_table(planted: pd.DataFrame) -> pd.DataFrame:
+    """Lay :func:`alsnb.confound_study.planted` out for a page."""
+    columns: dict[str, object] = {
+        "what is planted": planted["truth"],
+        "positive": planted["n_positive"],
+        "negative": planted["n_negative"],
+    }
+    for when in ("before", "after"):
+        head = f"auc_{when}"
+        values = planted[[head, f"{head}_lower", f"{head}_upper"]].to_numpy(float)
+        columns[f"AUC {when}"] = [interval_text(*row) for row in values]
+    return pd.DataFrame(columns)
+
+
+def guard_table(watched: Mapping[str, Audit]) -> pd.DataFrame:
+    """Lay :func:`alsnb.deconfound.guard` out for a page."""
+    return pd.DataFrame(
+        {
+            "confounds regressed out": [f"{way} the folds" for way in watched],
+            "fits": [len(seen.fits) for seen in watched.values()],
+            "fits that saw test people": [int(s.fits["leaks"].sum()) for s in watched.values()],
+            "verdict": ["clean" if seen.clean else "leaks" for seen in watched.values()],
+        }
+    )
+
+
+def counts_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """Write counts of people, small ones hidden."""
+    shown = counts.map(lambda v: HIDDEN if pd.isna(v) else f"{v:.0f}")
+    return shown.rename_axis("stratum").reset_index()
+
+
+def stratum_scores(predictions: pd.DataFrame, strata: Strata) -> pd.DataFrame:
+    """Score models within strata, where both groups can be counted.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        Out of fold; a stratum's people are compared within their folds.
+    strata : alsnb.strata.Strata
+        Who is where; a stratum with a hidden count is left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        stratum, model, n_positive, n_negative, auc, lower, upper (DeLong), balanced_accuracy.
+    """
+    rows = []
+    for stratum in strata.single.index[strata.single.notna().all(axis=1)]:
+        own = predictions[predictions["participant_id"].isin(strata.members[str(stratum)])]
+        balanced = pooled.pooled(own, metrics=("balanced_accuracy",), n_draws=0)["estimate"]
+        areas = delong.auc_interval(own)
+        for row, value in zip(areas.to_dict("records"), balanced, strict=True):
+            kept = {k: row[k] for k in ("n_positive", "n_negative", "auc", "lower", "upper")}
+            model = model_name(row["representation"], row["classifier"])
+            head = {"stratum": stratum, "model": model}
+            rows.append(head | kept | {"balanced_accuracy": value})
+    columns = ["stratum", "model", "n_positive", "n_negative", "auc", "lower", "upper"]
+    return pd.DataFrame(rows, columns=[*columns, "balanced_accuracy"])
+
+
+def story(result: ConfoundStudy) -> str:
+    """Put the chapter's result in words, chosen by the numbers.
+
+    Parameters
+    ----------
+    result : alsnb.confound_study.ConfoundStudy
+        What was measured.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    n_positive, n_negative = int(result.labels.sum()), int((1 - result.labels).sum())
+    lines = [f"With {n_positive} positive and {n_negative} negative people:", ""]
+    lines += [f"- {_alone(result.alone)}", f"- {_tests(result.tests)}", f"- {_results(result)}"]
+    if result.confounds.lacking:
+        lines.append(
+            f"- Nothing can be said where nothing varies: {_and(result.confounds.lacking)}."
+        )
+    return "\n".join(lines)
+
+
+def _alone(alone: pd.DataFrame) -> str:
+    rows = alone[alone["name"] != TOGETHER].to_dict("records")
+    if not rows:
+        return "No confound is known, so none can be looked at."
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        name = f"{row['name']} {interval_text(row['auc'], row['lower'], row['upper'])}"
+        said.setdefault(reading(row).partition(":")[0], []).append(name)
+    parts = [f"{_and(names)}: {what}" for what, names in said.items()]
+    return "Without seeing a feature, AUC by confound: " + "; ".join(parts) + "."
+
+
+def _tests(tests: pd.DataFrame) -> str:
+    done = tests[(tests["kind"] == "partial") & tests["p"].notna()] if len(tests) else tests
+    if not len(done):
+        return "No confound test could be made."
+    small = done[done["p_holm"] < 0.05]
+    n = f"{len(done)} partial confound tests"
+    if small.empty:
+        return (
+            f"None of the {n} finds that a confound drives a model (smallest p "
+            f"{done['p'].min():.2g}, corrected {done['p_holm'].min():.2g}); with so few people of "
+            "one class that rules out only strong ones."
+        )
+    pairs = [
+        f"{row['confound']} in {model_name(row['representation'], row['classifier'])}"
+        for row in small.to_dict("records")
+    ]
+    return f"Of the {n}, {len(small)} find that a confound drives a model: {_and(pairs)}."
+
+
+def _results(result: ConfoundStudy) -> str:
+    table = result.results
+    if table.empty:
+        return "Nothing could be regressed out."
+    out = _and(result.removed)
+    change = float(table["difference"].mean())
+    text = (
+        f"Regressing out {out} inside the folds changes the AUC of {len(table)} models by "
+        f"{change:+.2f} on average".replace("-", "−")
+    )
+    above = {when: int((table[f"auc_{when}_lower"] > 0.5).sum()) for when in ("before", "after")}
+    text += (
+        f"; the interval lies above chance for {above['before']} of them before and "
+        f"{above['after']} after. "
+    )
+    if not above["before"] and not above["after"]:
+        tops = table[["auc_before_upper", "auc_after_upper"]].max(axis=1)
+        wide = table["auc_after_upper"] - table["auc_after_lower"] > WIDE
+        open_ = int(((tops >= MUCH) | wide).sum())
+        return text + (
+            f"One cannot tell what is left: the intervals of {open_} models reach {MUCH:g} or are "
+            "too wide to say."
+            if open_
+            else "There is no result that confounds could explain away."
+        )
+    if above["after"] >= above["before"]:
+        return text + "What these models find is not explained by these confounds alone."
+    return text + "Part of what was found goes with the confounds."
+
+
+def _and(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"

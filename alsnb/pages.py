@@ -1,0 +1,113 @@
+"""What a notebook leaves behind: tables and figures of its page, and the record of both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from alsnb import display, features, figure_style
+from alsnb.errors import CohortError
+
+
+class Pages:
+    """The part of a run folder that the book shows.
+
+    Parameters
+    ----------
+    run_dir : pathlib.Path
+        The run folder.
+    """
+
+    def __init__(self, run_dir: Path):
+        self.run_dir = run_dir
+        self._written: set[str] = set()
+
+    def save_table(
+        self, name: str, table: pd.DataFrame, caption: str, **options: Any
+    ) -> figure_style.HtmlTable:
+        """Write an aggregate table to ``tables/NAME.csv`` and lay it out for the page.
+
+        Parameters
+        ----------
+        name : str
+            File name without ending.
+        table : pandas.DataFrame
+            No row of a single subject: these tables reach the book.
+        caption : str
+            What the table shows.
+        **options
+            As :func:`alsnb.figure_style.styled_table` takes them.
+
+        Returns
+        -------
+        alsnb.figure_style.HtmlTable
+            For the notebook to show.
+
+        Raises
+        ------
+        CohortError
+            When the table holds participant identifiers.
+        """
+        if "participant_id" in (*table.columns, *table.index.names):
+            raise CohortError(f"table {name!r} holds participants; only aggregates reach the book")
+        features.write_table(self.run_dir / "tables" / f"{name}.csv", table)
+        self._written.add(f"tables/{name}.csv")
+        named = {c: str(c).replace("_", " ") for c in table.columns}
+        if isinstance(formats := options.get("formats"), dict):
+            options["formats"] = {named.get(c, c): f for c, f in formats.items()}
+        shown = table.rename(columns=named).map(
+            lambda v: v.replace(" ± ", "\u00a0±\u00a0") if isinstance(v, str) else v
+        )
+        return figure_style.styled_table(shown, caption, **options)
+
+    def save_figure(self, name: str, figure: Figure, caption: str) -> display.FigureHtml:
+        """Write a figure to ``figures/NAME.svg`` and lay it out for the page.
+
+        Parameters
+        ----------
+        name : str
+            File name without ending.
+        figure : matplotlib.figure.Figure
+            From one of the figure rooms.
+        caption : str
+            What it shows, with n.
+
+        Returns
+        -------
+        alsnb.display.FigureHtml
+            For the notebook to show.
+        """
+        shown = display.figure_html(figure, caption)
+        with features.replacing(self.run_dir / "figures" / f"{name}.svg") as temporary:
+            temporary.write_bytes(shown.svg)
+        self._written.add(f"figures/{name}.svg")
+        return shown
+
+    def finish(self, chapter: str, writes: list[str]) -> None:
+        """Check at a notebook's end that it wrote what it says, and remember what.
+
+        Parameters
+        ----------
+        chapter : str
+            The notebook's name without ending.
+        writes : list of str
+            Paths in the run folder, ``"tables/demographics.csv"``.
+
+        Raises
+        ------
+        CohortError
+            Naming outputs that this execution did not write.
+        """
+        missing = [name for name in writes if name not in self._written]
+        if missing:
+            raise CohortError(
+                f"{chapter} did not write {missing}; it wrote {sorted(self._written)}"
+            )
+        hashes = {name: features.file_hash(self.run_dir / name) for name in sorted(self._written)}
+        features.write_text(
+            self.run_dir / "notebooks" / f"{chapter}.outputs.json", json.dumps(hashes, indent=1)
+        )

@@ -1,0 +1,186 @@
+"""Gathering confounds, comparing models with and without them, and the words for it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_deconfound_oracle import people
+
+from alsnb import confound_figures, confound_study, confound_tables, confounds, strata
+from alsnb.errors import CohortError
+
+
+def test_columns_are_kept_where_they_vary_and_what_lacks_is_named():
+    index = pd.Index([f"sub-{i:02d}" for i in range(14)], name="participant_id")
+    found = confounds.keep_varied(
+        {
+            "age": pd.DataFrame({"age": np.nan}, index=index),
+            "sex": pd.DataFrame({"sex": "F"}, index=index),
+            "site": pd.DataFrame(
+                {"site": ["A"] * 6 + ["B"] * 5 + ["C", "D"] + [np.nan]}, index=index
+            ),
+            "acquisition": pd.DataFrame({"EchoTime": ["0.003"] * 7 + ["0.004"] * 7}, index=index),
+            "columns": pd.DataFrame(index=index),
+        }
+    )
+    assert found.lacking == ["age is not given", "sex is the same for everybody"]
+    site = found.tables["site"]["site"]
+    assert site.value_counts().to_dict() == {"A": 6, "B": 5, "other": 2}
+    assert site.isna().sum() == 1
+    assert found.tables["acquisition"]["EchoTime"].dtype == float
+    numbers = confounds.coded(found.together())
+    assert list(numbers) == ["site=B", "site=other", "EchoTime"]
+    assert numbers["site=B"].sum() == 5
+    assert numbers.iloc[-1, :2].isna().all()
+    with pytest.raises(CohortError, match="none of age is known"):
+        found.together(["age"])
+
+
+def test_participants_and_sidecars_are_read_as_they_are_found(tmp_path):
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tSite\tage\n01\tA\t50\nsub-02\tn/a\t60\n", encoding="utf-8"
+    )
+    table = confounds.read_participants(tmp_path, "participant_id")
+    assert table["Site"].tolist()[0] == "A"
+    assert pd.isna(table.loc["sub-02", "Site"])
+    scan = tmp_path / "sub-01_T1w.nii.gz"
+    assert confounds.read_sidecar(scan, tmp_path) == {}
+    everybody = {"Manufacturer": "Siemens", "EchoTime": 0.003}
+    (tmp_path / "T1w.json").write_text(json.dumps(everybody), encoding="utf-8")
+    own = {"Manufacturer": "GE", "PatientName": "?", "FlipAngle": [9]}
+    (tmp_path / "sub-01_T1w.json").write_text(json.dumps(own), encoding="utf-8")
+    assert confounds.read_sidecar(scan, tmp_path) == {"Manufacturer": "GE", "EchoTime": 0.003}
+    (tmp_path / "sub-01_T1w.json").write_text("{", encoding="utf-8")
+    assert confounds.read_sidecar(scan, tmp_path) == everybody
+
+
+def test_grids_are_described():
+    rows = pd.DataFrame({"zooms": ["0.5 x 1 x 2", ""], "shape": ["10 x 10 x 5", ""]})
+    found = confounds.geometry(rows)
+    assert found.iloc[0].tolist() == [1.0, 4.0, 500.0]
+    assert found.iloc[1].isna().all()
+
+
+def test_a_confound_that_is_the_label_predicts_it_and_noise_does_not():
+    _, labels, own = people(n=80, n_negative=30)
+    rng = np.random.default_rng(5)
+    linked = pd.DataFrame({"age": labels + rng.normal(0, 0.3, 80)}, index=labels.index)
+    known = confounds.Confounds({"age": linked, "sex": own[["sex"]]}, [])
+    table = confounds.predictability(known, labels).set_index("name")
+    assert list(table.index) == ["age", "sex", confounds.TOGETHER]
+    assert table.loc["age", "lower"] > 0.8
+    assert table.loc["sex", "lower"] < 0.5
+    assert table.loc["age", ["n_positive", "n_negative", "n_known"]].tolist() == [50, 30, 80]
+    assert confound_tables.reading(table.loc["age"]) == "predicts the label"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    table, labels, own = people(n=60, n_negative=20)
+    folder = tmp_path_factory.mktemp("kept")
+    how = {"classifiers": ["knn"], "progress": False}
+    found = confound_study.compare({"radiomics": table}, labels, own, folder, **how)
+    again = confound_study.compare({"radiomics": table}, labels, own, folder, **how)
+    pd.testing.assert_frame_equal(found, again)
+    assert len(list(folder.iterdir())) == 2
+    return found
+
+
+def test_models_are_compared_with_and_without(results):
+    row = results.iloc[0]
+    # The paired difference is that of the two areas; both come from the same predictions.
+    assert row["difference"] == pytest.approx(row["auc_after"] - row["auc_before"], abs=1e-12)
+    assert row["difference_lower"] < row["difference"] < row["difference_upper"]
+    assert row[["n_positive", "n_negative"]].tolist() == [40, 20]
+    assert "0." in confound_tables.results_table(results).iloc[0]["AUC after"]
+
+
+def study(results, tests, alone, lacking=()):
+    labels = pd.Series([1] * 20 + [0] * 9)
+    return confound_study.ConfoundStudy(
+        confounds.Confounds({}, list(lacking)), labels, alone, {}, pd.DataFrame(), tests, ["age"],
+        results, pd.DataFrame(), [],
+    )  # fmt: skip
+
+
+ALONE = pd.DataFrame(
+    [("age", 0.55, 0.3, 0.78), ("sex", 0.8, 0.7, 0.9), ("head size", 0.5, 0.45, 0.55)],
+    columns=["name", "auc", "lower", "upper"],
+)
+TESTS = pd.DataFrame(
+    {
+        "representation": "radiomics", "classifier": "knn", "confound": ["age", "sex"],
+        "kind": "partial", "p": [0.01, 0.5], "p_holm": [0.02, 0.5],
+    }
+)  # fmt: skip
+
+
+def test_words_follow_the_numbers(results):
+    said = confound_tables.story(study(results, TESTS, ALONE, ["sex is not given"]))
+    assert "20 positive and 9 negative" in said
+    assert "age 0.55 (0.30 to 0.78): cannot tell" in said
+    assert "sex 0.80 (0.70 to 0.90): predicts the label" in said
+    assert "head size 0.50 (0.45 to 0.55): predicts little, if anything" in said
+    assert "1 find that a confound drives a model: age in Radiomics + Knn" in said
+    assert "sex is not given" in said
+    few = {"lower": 0.19, "upper": 0.55}  # 9 controls of a real cohort, below chance by luck
+    assert confound_tables.reading(few) == "cannot tell: too few people"
+    assert "below chance" in confound_tables.reading({"lower": 0.4, "upper": 0.48})
+    real = results.assign(auc_before_lower=0.27, auc_before_upper=0.72, auc_after_lower=0.19)
+    assert "One cannot tell what is left" in confound_tables.story(study(real, TESTS, ALONE))
+    sure = real.assign(auc_before_upper=0.51, auc_after_lower=0.45, auc_after_upper=0.55)
+    assert "no result that confounds could" in confound_tables.story(study(sure, TESTS, ALONE))
+    strong = sure.assign(auc_before_lower=0.6)
+    assert "goes with the confounds" in confound_tables.story(study(strong, TESTS, ALONE))
+    none = confound_tables.story(
+        study(pd.DataFrame(), TESTS.assign(p_holm=0.6), ALONE.assign(lower=np.nan))
+    )
+    assert "None of the 2 partial confound tests" in none
+    assert "Nothing could be regressed out" in none
+    assert "cannot tell" in none
+
+
+def test_figures_draw_every_line(results):
+    alone = ALONE.assign(n_positive=20, n_negative=9)
+    figure = confound_figures.auc_forest(alone)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["age", "sex", "head size"]
+    assert sum(text.get_text() == "20 + 9" for text in figure.axes[0].texts) == 3
+    named = confound_tables.with_models(results)
+    both = confound_figures.before_after(named, scores={"auc": "AUC", "ba": "BA"})
+    assert len(both.axes) == 2
+    cells = confound_tables.with_models(TESTS)
+    boxed = confound_figures.test_map(cells)
+    assert len(boxed.axes[0].patches) == 1  # the corrected p of 0.02
+    assert "0.01\n(0.02)" in [text.get_text() for text in boxed.axes[0].texts]
+    assert boxed.get_label()
+
+
+def test_scores_within_strata_leave_hidden_ones_out():
+    table, labels, _ = people(n=60, n_negative=24)
+    rng = np.random.default_rng(1)
+    record = pd.DataFrame(
+        {
+            "participant_id": labels.index, "protocol": "nested", "representation": "radiomics",
+            "classifier": "knn", "repeat": 0, "fold": np.arange(60) % 2,
+            "y_true": labels.to_numpy(), "score": rng.normal(size=60), "y_pred": 1,
+        }
+    )  # fmt: skip
+    cohort = pd.DataFrame(
+        {
+            "participant_id": labels.index, "label": labels.to_numpy(), "age": np.nan,
+            "group": labels.map({1: "ALS", 0: "mimic"}).to_numpy(),
+            "sex": ["F" if i % 3 else "M" for i in range(60)],
+        }
+    )  # fmt: skip
+    found = confound_tables.stratum_scores(record, strata.strata(cohort, 5))
+    assert found["stratum"].tolist() == ["women", "men"]
+    assert found["balanced_accuracy"].tolist() == [0.5, 0.5]
+    # 8 of the men are mimics: too few at 10, and the women's count then goes too.
+    assert confound_tables.stratum_scores(record, strata.strata(cohort, 10)).empty
+    counts = confound_tables.counts_table(strata.strata(cohort, 10).single)
+    assert counts["mimic"].tolist() == [confound_tables.HIDDEN] * 2
+    assert table.shape == (60, 5)

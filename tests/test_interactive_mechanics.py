@@ -1,0 +1,267 @@
+"""The calculator: its curves and intervals, and the page itself in a browser without a network."""
+
+import html
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from alsnb import interactive
+from alsnb.errors import ParameterError
+from alsnb.evaluation import always_positive
+
+RNG = np.random.default_rng(8)
+POSITIVE, NEGATIVE = RNG.beta(5, 2, 101), RNG.beta(3, 3, 19)
+
+
+def record():
+    parts = []
+    for model, shift in (("rf", 0.0), ("knn", 0.15)):
+        for label, scores in ((1, POSITIVE), (0, NEGATIVE)):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "participant_id": [f"sub-{label}{i:03d}" for i in range(len(scores))],
+                        "protocol": "smote", "representation": "radiomics", "classifier": model,
+                        "y_true": label, "score": np.clip(scores - shift, 0, 1),
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+MODELS = {
+    ("smote", "radiomics", "rf"): "Radiomics + RF: <SMOTE> & more",
+    ("smote", "radiomics", "knn"): "Radiomics + Knn: SMOTE",
+}
+
+
+def made(names=("mimic", "ALS")):
+    return interactive.widget(
+        interactive.curves(record()), models=MODELS, names=names, counts=(19, 101)
+    )
+
+
+def test_a_curve_is_near_the_people_and_never_rises():
+    for scores in (POSITIVE, NEGATIVE):
+        curve = interactive.share_called(scores, 5)
+        assert curve[0] == 1
+        assert (np.diff(curve) <= 1e-12).all()
+        exact = (scores[:, None] >= interactive.GRID).mean(axis=0)
+        # Between two groups' means the curve is straight, so it is at most the larger group off.
+        assert np.abs(curve - exact).max() <= 9 / len(scores)
+
+
+def test_no_single_score_decides_a_curve():
+    """People who swap scores within a group, its sum kept, leave the curve as it is."""
+    scores = np.sort(NEGATIVE)
+    before = interactive.share_called(scores, 5)
+    other = scores.copy()
+    other[1:4] = scores[1:4].mean() + np.array([-1, 0, 1]) * 1e-3
+    # The same mean in another summation order.
+    assert interactive.share_called(other, 5) == pytest.approx(before, abs=1e-12)
+    # As few straight pieces as groups of five allow: three inner knots, two ends.
+    bends = np.abs(np.diff(before, 2)) > 1e-9
+    groups = 19 // 5
+    assert bends.sum() <= 2 * (groups + 2)
+
+
+def test_equal_scores_stay_together_and_few_people_have_no_curve():
+    curve = interactive.share_called(np.full(12, 0.6), 5)
+    assert curve[50] == pytest.approx(1)
+    assert curve[70] == pytest.approx(0)
+    with pytest.raises(ParameterError, match="too few"):
+        interactive.share_called(np.linspace(0, 1, 9), 5)
+    few = record()
+    few = few[
+        (few["y_true"] == 1) | few["participant_id"].isin([f"sub-0{i:03d}" for i in range(9)])
+    ]
+    assert interactive.curves(few).empty
+
+
+def test_scores_are_those_of_people_in_these_shares():
+    """840 positives, 160 negatives, counted by scikit-learn."""
+    y = np.r_[np.ones(840, int), np.zeros(160, int)]
+    called = np.r_[np.ones(630, int), np.zeros(210, int), np.ones(40, int), np.zeros(120, int)]
+    tn, fp, fn, tp = confusion_matrix(y, called).ravel()
+    precision, recall, f1, _ = precision_recall_fscore_support(y, called, average="binary")
+    own = interactive.at(tp / (tp + fn), tn / (tn + fp), 0.84)
+    expected = {
+        "precision": precision, "recall": recall, "f1": f1, "specificity": tn / (tn + fp),
+        "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2, "npv": tn / (tn + fn),
+    }  # fmt: skip
+    assert own == pytest.approx(expected, abs=1e-12)
+    everybody = interactive.at(1, 0, 0.84)
+    always = always_positive(0.84)
+    assert {k: everybody[k] for k in ("precision", "f1", "balanced_accuracy")} == pytest.approx(
+        {k: always[k] for k in ("precision", "f1", "balanced_accuracy")}
+    )
+    assert np.isnan(everybody["npv"])
+
+
+def test_the_intervals_cover_the_truth_as_often_as_they_say():
+    """Every pair of counts, weighted by its probability: no drawing."""
+    n_positive, n_negative, sens, spec, prevalence = 50, 19, 0.8, 0.6, 0.84
+    truth = interactive.at(sens, spec, prevalence)
+    cover, total = dict.fromkeys(truth, 0.0), 0.0
+    for k in range(30, 51):
+        for m in range(3, 19):
+            weight = binom.pmf(k, n_positive, sens) * binom.pmf(m, n_negative, spec)
+            total += weight
+            own = interactive.interval(
+                k / n_positive, m / n_negative, prevalence, n_positive, n_negative
+            )
+            for name, (low, high) in own.items():
+                cover[name] += weight * (low <= truth[name] <= high)
+    assert total > 0.999
+    # Wilson's interval itself swings by two points around 95 % at such sizes; derived scores too.
+    assert all(0.92 <= value <= 0.985 for value in cover.values()), cover
+
+
+def test_only_aggregates_are_in_the_page():
+    page = made().html
+    data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.S)[1])
+    assert set(data) == {"models", "names", "n", "measures"}
+    assert all(len(m["sensitivity"]) == len(m["specificity"]) == 101 for m in data["models"])
+    assert "sub-" not in page
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "@" not in re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    assert made().html == page
+    for name in ("model", "threshold", "prevalence"):
+        assert page.count(f'data-control="{name}"') == 1
+
+
+def test_names_are_text_wherever_they_stand():
+    page = made(names=("<b>other</b>", "</script><script>alert(1)</script>")).html
+    assert "<b>other" not in page
+    assert page.count("<script") == 2
+    assert html.escape("Radiomics + RF: <SMOTE> & more") in page
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium: install Debian's package to run the browser tests")
+    from playwright.sync_api import sync_playwright
+
+    file = tmp_path_factory.mktemp("page") / "calculator.html"
+    text = made().html
+    file.write_text(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
+        f"content='width=device-width'><title>Calculator</title><body>{text}</body></html>",
+        encoding="utf-8",
+    )
+    flags = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[f"--{flag}" for flag in flags.split()]
+        )
+        yield browser, file.as_uri()
+        browser.close()
+
+
+def opened(page, **options):
+    browser, address = page
+    context = browser.new_context(viewport={"width": 900, "height": 900}, **options)
+    context.set_offline(True)
+    tab = context.new_page()
+    tab.problems = []
+    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    tab.on("console", lambda m: tab.problems.append(m.text) if m.type == "error" else None)
+    tab.on("request", lambda r: tab.problems.append(r.url) if r.url != address else None)
+    tab.goto(address)
+    return tab
+
+
+def shown(tab, what="model"):
+    return {n: tab.locator(f'[data-{what}="{n}"]').inner_text() for n in interactive.MEASURES}
+
+
+def expected(model, threshold, prevalence):
+    table = interactive.curves(record())
+    own = table[(table["classifier"] == model) & (table["threshold"] == threshold)].iloc[0]
+    sens, spec = own["sensitivity"], own["specificity"]
+    values = interactive.at(sens, spec, prevalence)
+    spans = interactive.interval(sens, spec, prevalence, 101, 19)
+    return values, spans
+
+
+def near(text, value):
+    # Three decimals are shown; a tie may be rounded either way.
+    return text == "–" if np.isnan(value) else abs(float(text) - value) <= 0.00051
+
+
+def compare(tab, model, threshold, prevalence):
+    values, spans = expected(model, threshold, prevalence)
+    for name, text in shown(tab).items():
+        assert near(text, values[name]), (name, text, values[name])
+    for name, text in shown(tab, "interval").items():
+        low, high = text.split(" to ")
+        assert near(low, spans[name][0]), name
+        assert near(high, spans[name][1]), name
+    everybody = interactive.at(1, 0, prevalence)
+    assert all(near(text, everybody[name]) for name, text in shown(tab, "all").items())
+
+
+def test_sliders_move_the_numbers_without_a_network(page):
+    tab = opened(page)
+    compare(tab, "rf", 0.50, 0.84)
+    threshold = tab.get_by_label(re.compile("^Threshold"))
+    threshold.focus()
+    for _ in range(12):
+        tab.keyboard.press("ArrowRight")
+    assert tab.locator('[data-value="threshold"]').inner_text() == "0.62"
+    compare(tab, "rf", 0.62, 0.84)
+    tab.get_by_label(re.compile("^Prevalence")).focus()
+    tab.keyboard.press("Home")
+    for _ in range(9):
+        tab.keyboard.press("ArrowRight")
+    compare(tab, "rf", 0.62, 0.10)
+    tab.get_by_label(re.compile("^Model")).select_option(label="Radiomics + Knn: SMOTE")
+    compare(tab, "knn", 0.62, 0.10)
+    assert not tab.problems
+    tab.context.close()
+
+
+def test_the_drawing_and_the_sentence_say_the_same(page):
+    tab = opened(page)
+    tab.get_by_label(re.compile("^Prevalence")).fill("0.5")
+    counts = {
+        k: int(tab.locator(f'[data-people="{k}"]').inner_text()) for k in ("p1", "p0", "n1", "n0")
+    }
+    assert counts["p1"] + counts["p0"] == counts["n1"] + counts["n0"] == 500
+    for kind, count in counts.items():
+        assert tab.locator(f"svg[role=img] circle.{kind}").count() == count
+    says = tab.locator("[aria-live=polite]")
+    says.filter(has_text="Of 1000 people, 500 have ALS").wait_for(timeout=5000)
+    assert f"misses {counts['p0']}" in says.inner_text()
+    assert tab.locator("svg[role=img]").get_attribute("aria-label") == says.inner_text()
+    tab.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(page, scheme):
+    tab = opened(page, color_scheme=scheme)
+    tab.set_viewport_size({"width": 400, "height": 800})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 400
+    assert tab.locator("input[type=range]").first.bounding_box()["width"] > 250
+    tab.context.close()
+
+
+def test_without_javascript_there_is_a_table(page):
+    tab = opened(page, java_script_enabled=False)
+    assert not tab.locator(".alsnb-live").is_visible()
+    table = tab.locator("details table")
+    assert table.is_visible()
+    cells = table.locator("tbody tr").nth(4).locator("th, td").all_inner_texts()
+    values, _ = expected("rf", 0.50, 0.84)
+    assert cells[0] == "0.50"
+    assert all(near(t, v) for t, v in zip(cells[1:], values.values(), strict=True))
+    tab.context.close()
