@@ -87,7 +87,8 @@ def intervals(null: NullStudy) -> str:
         elif row["lower"] > 1 - LEVEL:
             verdict = "more than 95 %: the interval is longer than need be"
         lines.append(
-            f"DeLong's 95 % interval of the AUC held the truth ({row['truth']:.2f} on average) in "
+            f"The declared test's 95 % interval of the AUC held the truth ({row['truth']:.2f} on "
+            f"average) in "
             f"{controls.percent_with(row)} of {row['of']:.0f} cohorts of "
             f"{controls.KINDS[row['kind']]}, {verdict}."
         )

@@ -102,7 +102,8 @@ def interval(
     level : float, default 0.95
         Of the interval.
     scale : {"logit", "plain"}, default "logit"
-        Scale on which it is symmetric; the plain one is cut at 0 and 1.
+        Scale on which it is symmetric; the plain one is cut at 0 and 1, and stands in where the AUC
+        is 0 or 1.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def interval(
         what = "everybody has the same score" if abs(auc - 0.5) < ZERO else "ranks leave no doubt"
         return np.nan, np.nan, f"{what}: DeLong's variance is 0"
     z = norm.ppf((1 + level) / 2)
-    if scale == "plain":
+    if scale == "plain" or not 0 < auc < 1:  # the logit of 0 and 1 is infinite
         return max(0.0, float(auc - z * se)), min(1.0, float(auc + z * se)), ""
     half = z * se / (auc * (1 - auc))
     return float(expit(logit(auc) - half)), float(expit(logit(auc) + half)), ""

@@ -49,7 +49,10 @@ class PrimaryTest:
         One-sided permutation p-value of the whole procedure, (1 + permuted AUCs as large) /
         (1 + permutations).
     lower, upper : float
-        95 % interval of the AUC, :func:`alsnb.delong.auc_interval`; NaN where it has none.
+        95 % interval of the AUC, :func:`alsnb.delong.interval`, with DeLong's standard error or
+        the spread of the permuted AUCs (less away from 0.5, as A (1 - A)), whichever is larger:
+        DeLong's takes the models as they are, and near 0.5 AUCs of cross-validation spread
+        further. NaN where it has none.
     n_positive, n_negative : int
         Subjects.
     null : numpy.ndarray, shape (n_permutations,)
@@ -141,12 +144,17 @@ def primary_test(
         }
     )
     predictions = predictions.sort_values("fold", kind="stable", ignore_index=True)
-    interval = delong.auc_interval(predictions).iloc[0]
+    found_se = float(delong.auc_interval(predictions)["se"].iloc[0])
+    # How far AUCs spread with nothing there is known here, training sets and all. Away from 0.5
+    # the variance shrinks about as A (1 - A) does (Hanley and McNeil 1982, to first order).
+    spread = float(auc[1:].std(ddof=1)) if n_permutations > 1 else 0.0
+    spread *= 2 * float(np.sqrt(auc[0] * (1 - auc[0])))
+    lower, upper, _ = delong.interval(float(auc[0]), max(found_se, spread))
     return PrimaryTest(
         auc=float(auc[0]),
         p=_share(auc),
-        lower=float(interval["lower"]),
-        upper=float(interval["upper"]),
+        lower=lower,
+        upper=upper,
         n_positive=int(y.sum()),
         n_negative=int((1 - y).sum()),
         null=auc[1:],
