@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import papermill
+from joblib import Parallel, delayed, effective_n_jobs
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
@@ -28,6 +29,9 @@ from alsnb.errors import AlsnbError, CohortError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 from alsnb.study import Study
+
+#: Notebooks executed at a time: each has a kernel of some 1 GB.
+MOST_KERNELS = 4
 
 
 class NotebookError(AlsnbError):
@@ -84,8 +88,16 @@ def run(
             if stage == "masks" and "classification" in stages:
                 preflight.require(study, study.labels(table.features.index))
         inputs = study.input_hash()
-        for source in tqdm(notebooks, desc="notebooks", unit="notebook", disable=not progress):
-            execute(source, study, inputs, force=force)
+        # Everything is in the store by now, so notebooks need not wait for one another.
+        calls = [
+            delayed(execute)(source, params, study.run_dir, inputs, force=force)
+            for source in notebooks
+        ]
+        side_by_side = min(effective_n_jobs(params.n_jobs), MOST_KERNELS)
+        done = Parallel(n_jobs=side_by_side, return_as="generator_unordered")(calls)
+        bar = {"desc": "notebooks", "unit": "notebook", "disable": not progress}
+        for _ in tqdm(done, total=len(calls), **bar):
+            pass
         features.write_table(study.run_dir / "qc" / "all_exclusions.parquet", study.failures())
     return study.run_dir
 
@@ -99,15 +111,19 @@ def _reasons(study: Study) -> str:
     return (f"; left out: {'; '.join(said)}" if said else "") + preflight.hint(study)
 
 
-def execute(source: Path, study: Study, inputs: str, *, force: bool = False) -> bool:
+def execute(
+    source: Path, params: Parameters, run_dir: Path, inputs: str, *, force: bool = False
+) -> bool:
     """Execute one notebook into the run folder, unless it is up to date.
 
     Parameters
     ----------
     source : pathlib.Path
         A notebook in ``notebooks/``.
-    study : Study
-        The run.
+    params : alsnb.parameters.Parameters
+        The run's.
+    run_dir : pathlib.Path
+        The run folder.
     inputs : str
         Hash of the cohort's files.
     force : bool, default False
@@ -123,13 +139,13 @@ def execute(source: Path, study: Study, inputs: str, *, force: bool = False) -> 
     NotebookError
         When a cell raises.
     """
-    folder = study.run_dir / "notebooks"
+    folder = run_dir / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
-    values = declared(source, study.params) | {"run_dir": str(study.run_dir)}
-    key = notebook_key(source, study.params, inputs)
+    values = declared(source, params) | {"run_dir": str(run_dir)}
+    key = notebook_key(source, params, inputs)
     target, record = folder / source.name, folder / f"{source.stem}.key"
     unchanged = target.is_file() and record.is_file() and record.read_text() == key
-    if not force and unchanged and _outputs_unchanged(study.run_dir, source.stem):
+    if not force and unchanged and _outputs_unchanged(run_dir, source.stem):
         return False
     failed = folder / f"{source.stem}.failed.ipynb"
     failed.unlink(missing_ok=True)

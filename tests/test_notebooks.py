@@ -112,7 +112,7 @@ def test_a_lost_output_is_made_again_and_only_that(small_run):
     study = Study(params, progress=False)
     inputs = study.input_hash()
     (small_run / "tables" / "demographics.csv").unlink()
-    done = {s.stem: execute(s, study, inputs) for s in SOURCES[:3]}
+    done = {s.stem: execute(s, params, small_run, inputs) for s in SOURCES[:3]}
     assert done == {
         "01_simulate_cohort": False,
         "02_describe_cohort": True,
@@ -152,7 +152,7 @@ def test_a_failing_notebook_keeps_its_log_and_reaches_no_book(tmp_path, make_bid
     nbformat.write(notebook, source)
     params = parameters.validate({"run_dir": str(tmp_path / "run"), "bids_root": str(root)})
     with pytest.raises(NotebookError, match="on purpose"):
-        execute(source, Study(params, progress=False), "")
+        execute(source, params, tmp_path / "run", "")
     folder = tmp_path / "run" / "notebooks"
     assert (folder / "02_describe_cohort.failed.ipynb").is_file()
     assert not (folder / "02_describe_cohort.ipynb").exists()
