@@ -96,8 +96,6 @@ def tests_table(tests: pd.DataFrame) -> pd.DataFrame:
             "model": named["model"],
             "confound": named["confound"],
             "test": named["kind"],
-            "positive": named["n_positive"],
-            "negative": named["n_negative"],
             "R², label and confound": named["r2_label_confound"],
             "R², score and confound": named["r2_score_confound"],
             "R², label and score": named["r2_label_score"],

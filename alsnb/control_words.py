@@ -80,17 +80,17 @@ def intervals(null: NullStudy) -> str:
         One sentence a kind of cohort.
     """
     lines = []
-    for row in null_study.coverage(null).reset_index().to_dict("records"):
+    for row in null_study.coverage(null).to_dict("records"):
         verdict = "which agrees with 95 %"
         if row["upper"] < 1 - LEVEL:
             verdict = "fewer than 95 %: the interval is too short, more can be true than it says"
         elif row["lower"] > 1 - LEVEL:
             verdict = "more than 95 %: the interval is longer than need be"
+        whose = controls.INTERVALS[row["interval"]]
         lines.append(
-            f"The declared test's 95 % interval of the AUC held the truth ({row['truth']:.2f} on "
-            f"average) in "
-            f"{controls.percent_with(row)} of {row['of']:.0f} cohorts of "
-            f"{controls.KINDS[row['kind']]}, {verdict}."
+            f"{whose[0].upper()}{whose[1:]} 95 % interval of the AUC held the truth "
+            f"({row['truth']:.2f} on average) in {controls.percent_with(row)} of {row['of']:.0f} "
+            f"cohorts of {controls.KINDS[row['kind']]}, {verdict}."
         )
     return " ".join(lines)
 

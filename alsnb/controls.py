@@ -176,6 +176,10 @@ def rate_table(null: NullStudy) -> pd.DataFrame:
     )
 
 
+#: Intervals of the AUC as the page names them.
+INTERVALS = {"declared": "the declared test's", "delong": "DeLong's"}
+
+
 def coverage_table(null: NullStudy) -> pd.DataFrame:
     """Lay out how often the interval of the AUC holds the truth.
 
@@ -187,13 +191,14 @@ def coverage_table(null: NullStudy) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        cohorts of, cohorts, true AUC and estimate (means), width of the interval, coverage with
-        its interval.
+        cohorts of, interval, cohorts, true AUC and estimate (means), width of the interval,
+        coverage with its interval.
     """
     held = null_study.coverage(null)
     return pd.DataFrame(
         {
-            "cohorts of": [KINDS[str(k)] for k in held.index],
+            "cohorts of": [KINDS[str(k)] for k in held["kind"]],
+            "interval": held["interval"].map(INTERVALS).to_numpy(),
             "cohorts": held["of"].to_numpy(),
             "true AUC": held["truth"].to_numpy(),
             "estimated AUC": held["auc"].to_numpy(),

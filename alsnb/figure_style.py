@@ -36,6 +36,8 @@ GROUP_MARKERS: dict[int, str] = {1: "o", 0: "s"}
 REFERENCE = "#666666"
 #: Width of every figure in inches; the book's text column.
 WIDTH = 7.0
+#: Columns from which a table is set small, to stay within the page.
+WIDE_COLUMNS = 9
 
 P = ParamSpec("P")
 
@@ -264,9 +266,10 @@ def styled_table(
     text = re.sub(r"<td[^>]*>[^<]*", lambda cell: _minus(cell[0]), text)
     corner = iter(names)
     text = re.sub(r"<th([^>]*)>(.*?)</th>", lambda cell: _header(cell, corner), text)
+    wide = " wide" if table.shape[1] + len(names) >= WIDE_COLUMNS else ""
     region = f'role="region" aria-label="{html.escape(caption, quote=True)}" tabindex="0"'
     return HtmlTable(
-        f'<div class="table-scroll" style="overflow-x: auto" {region}>\n{text}</div>', table
+        f'<div class="table-scroll{wide}" style="overflow-x: auto" {region}>\n{text}</div>', table
     )
 
 

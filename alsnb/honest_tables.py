@@ -235,7 +235,8 @@ def comparison_table(result: Honest) -> pd.DataFrame:
         Models and scores by name.
     """
     table = comparison.shown(result.comparisons, REPRESENTATIONS, LABELS)
-    return table.rename(columns={"n_positive": "positive", "n_negative": "negative"})
+    # Everybody is in every comparison: the caption says how many.
+    return table.drop(columns=["n_positive", "n_negative"])
 
 
 def for_forest(result: Honest) -> pd.DataFrame:

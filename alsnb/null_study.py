@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.proportion import proportion_confint
 from tqdm import tqdm
 
-from alsnb import classification, features, pooled, protocols
+from alsnb import classification, delong, features, pooled, protocols
 from alsnb.errors import CohortError
 from alsnb.parameters import Parameters
 from alsnb.primary_test import PrimaryTest, primary_test
@@ -83,8 +83,9 @@ class NullStudy:
     Attributes
     ----------
     tests : pandas.DataFrame
-        A row a cohort: kind ("noise", "shuffled" or "planted"), cohort, auc, p, lower, upper,
-        truth (AUC of the fitted models on everybody there could be; NaN for shuffled labels).
+        A row a cohort: kind ("noise", "shuffled" or "planted"), cohort, auc, p, lower, upper
+        (the declared test's interval), delong_lower, delong_upper (DeLong's alone), truth (AUC
+        of the fitted models on everybody there could be; NaN for shuffled labels).
     scores : pandas.DataFrame
         A row a cohort, protocol and classifier: kind, cohort, protocol, classifier, f1,
         balanced_accuracy, auc, best (highest F1 of its cohort and protocol).
@@ -309,6 +310,8 @@ def _tested(
         )
         truth = np.nan if kind == "shuffled" else noise[kind].true_auc(cohort, result)
         found = {k: getattr(result, k) for k in ("auc", "p", "lower", "upper")}
+        alone = delong.auc_interval(result.predictions).iloc[0]
+        found |= {f"delong_{k}": float(alone[k]) for k in ("lower", "upper")}
         rows.append({"kind": kind, "cohort": i, **found, "truth": truth})
     return rows
 
@@ -405,21 +408,26 @@ def coverage(study: NullStudy) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Index kind ("noise", "planted"); hits, of, share, lower, upper, truth (mean), auc (mean of
-        the estimates), width (mean), undefined (cohorts whose interval is undefined, counted as
-        missing the truth).
+        A row a kind ("noise", "planted") and interval ("declared", "delong"): kind, interval,
+        hits, of, share, lower, upper, truth (mean), auc (mean of the estimates), width (mean),
+        undefined (cohorts whose interval is undefined, counted as missing the truth).
     """
-    rows = {}
+    rows = []
     for kind, own in study.tests.dropna(subset="truth").groupby("kind", sort=False):
-        # Rounding apart: under the null the truth is 0.5 exactly.
-        held = (own["lower"] <= own["truth"]) & (own["truth"] <= own["upper"])
-        rows[kind] = share(int(held.sum()), len(own)) | {
-            "truth": float(own["truth"].mean()),
-            "auc": float(own["auc"].mean()),
-            "width": float((own["upper"] - own["lower"]).mean()),
-            "undefined": int(own["lower"].isna().sum()),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("kind")
+        for interval, prefix in (("declared", ""), ("delong", "delong_")):
+            low, high = own[f"{prefix}lower"], own[f"{prefix}upper"]
+            held = (low <= own["truth"]) & (own["truth"] <= high)
+            rows.append(
+                {"kind": kind, "interval": interval}
+                | share(int(held.sum()), len(own))
+                | {
+                    "truth": float(own["truth"].mean()),
+                    "auc": float(own["auc"].mean()),
+                    "width": float((high - low).mean()),
+                    "undefined": int(low.isna().sum()),
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def uniform_band(n: int) -> pd.DataFrame:

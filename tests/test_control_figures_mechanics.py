@@ -15,6 +15,7 @@ def made_up_null(hits=10, of=200, f1=(0.91, 0.90, 0.80)):
     for kind, truth in (("noise", 0.5), ("shuffled", np.nan), ("planted", 0.7)):
         p = np.where(np.arange(of) < hits, 0.01, 0.6)
         part = pd.DataFrame({"kind": kind, "cohort": range(of), "p": p, "auc": 0.55})
+        part = part.assign(delong_lower=0.46, delong_upper=0.64)
         tests.append(part.assign(lower=0.45, upper=0.65, truth=truth))
     rows = [
         {"kind": kind, "cohort": i, "protocol": protocol, "classifier": "svm_poly", "f1": value,
@@ -93,6 +94,7 @@ def test_words_on_scores_and_intervals_follow_the_numbers():
     assert "0 (0 to 2) % of 200 cohorts of a known shift" in text
     assert "longer than need be" in text
     assert "too short" in text
+    assert text.count("The declared test's 95 %") == text.count("DeLong's 95 %") == 2
     known = pd.DataFrame(columns=["cohort"])
     text = control_words.conclusion(Controls(null, known, None))
     assert "no finding in 95.0 % (noise features) and 95.0 % (shuffled labels)" in text

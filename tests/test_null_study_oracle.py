@@ -108,9 +108,11 @@ def test_rows_are_what_was_asked_for(small):
     rates = null_study.rejections(study)
     by_hand = (study.tests["p"] <= 0.05).groupby(study.tests["kind"]).sum()
     assert rates["hits"].to_dict() == by_hand.to_dict()
-    held = null_study.coverage(study)
+    held = null_study.coverage(study).set_index(["kind", "interval"])["hits"]
     own = study.tests[study.tests["kind"] == "planted"]
-    assert held.loc["planted", "hits"] == own["truth"].between(own["lower"], own["upper"]).sum()
+    for interval, prefix in (("declared", ""), ("delong", "delong_")):
+        inside = own["truth"].between(own[f"{prefix}lower"], own[f"{prefix}upper"])
+        assert held["planted", interval] == inside.sum()
 
 
 def test_shuffled_labels_keep_the_counts_and_differ(small):
