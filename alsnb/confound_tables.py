@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from alsnb import delong, pooled
 from alsnb.confound_study import ConfoundStudy
@@ -14,6 +15,7 @@ from alsnb.confounds import TOGETHER
 from alsnb.leakage import Audit
 from alsnb.narrative import CLASSIFIERS, NAMES
 from alsnb.strata import Strata
+from alsnb.verdict import FEWEST
 
 #: An interval that reaches from chance to here leaves open whether there is much or nothing.
 MUCH = 0.7
@@ -63,13 +65,34 @@ def alone_table(alone: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def surely_above(auc: float, lower: float, upper: float) -> bool:
+    """Whether an AUC is above chance when several are looked at.
+
+    DeLong's interval is short for cross-validated scores, and five or more are read at a time,
+    so the distance to 0.5 has to be twice that of a 95 % interval (on its logit scale).
+
+    Parameters
+    ----------
+    auc, lower, upper : float
+        Estimate and 95 % interval.
+
+    Returns
+    -------
+    bool
+        False where there is no interval.
+    """
+    if not 0 < lower <= auc < 1 or np.isnan(upper):
+        return False
+    return bool(2 * logit(lower) - logit(auc) > 0)
+
+
 def reading(row: Mapping[Any, Any]) -> str:
     """Say in words what an AUC with its interval shows.
 
     Parameters
     ----------
     row : mapping
-        ``lower`` and ``upper``.
+        ``auc``, ``lower`` and ``upper`` (95 %), ``n_positive``, ``n_negative``.
 
     Returns
     -------
@@ -79,8 +102,12 @@ def reading(row: Mapping[Any, Any]) -> str:
     lower, upper = row["lower"], row["upper"]
     if np.isnan(lower) or np.isnan(upper):
         return "cannot tell: no interval"
-    if lower > 0.5:
+    if min(row["n_positive"], row["n_negative"]) < FEWEST:
+        return "cannot tell: too few people"
+    if surely_above(row["auc"], lower, upper):
         return "predicts the label"
+    if lower > 0.5:
+        return "may predict the label: one of several looks"
     if upper >= MUCH or upper - lower > WIDE:
         return "cannot tell: too few people"
     if upper < 0.5:
@@ -199,11 +226,28 @@ def story(result: ConfoundStudy) -> str:
     n_positive, n_negative = int(result.labels.sum()), int((1 - result.labels).sum())
     lines = [f"With {n_positive} positive and {n_negative} negative people:", ""]
     lines += [f"- {_alone(result.alone)}", f"- {_tests(result.tests)}", f"- {_results(result)}"]
+    lines += [f"- {_untested(result)}"] if _untested(result) else []
     if result.confounds.lacking:
-        lines.append(
-            f"- Nothing can be said where nothing varies: {_and(result.confounds.lacking)}."
-        )
+        lines.append(f"- Not looked at: {_and(result.confounds.lacking)}.")
     return "\n".join(lines)
+
+
+def _untested(result: ConfoundStudy) -> str:
+    """Name what predicts the label and was neither tested in full nor regressed out."""
+    handled = {*result.removed, *(result.tests["confound"] if len(result.tests) else ())}
+    loose = [
+        str(row["name"])
+        for row in result.alone.to_dict("records")
+        if row["name"] != TOGETHER
+        and reading(row).startswith(("predicts the label", "may predict"))
+        and row["name"] not in handled
+    ]
+    if not loose:
+        return ""
+    return (
+        f"{_and(loose)[0].upper()}{_and(loose)[1:]} may go with the label and is not covered in "
+        "full by the tests and the regression above: `confound_removed` takes more in."
+    )
 
 
 def _alone(alone: pd.DataFrame) -> str:
@@ -227,8 +271,8 @@ def _tests(tests: pd.DataFrame) -> str:
     if small.empty:
         return (
             f"None of the {n} finds that a confound drives a model (smallest p "
-            f"{done['p'].min():.2g}, corrected {done['p_holm'].min():.2g}); with so few people of "
-            "one class that rules out only strong ones."
+            f"{done['p'].min():.2g}, corrected {done['p_holm'].min():.2g}), which leaves room for "
+            f"weak ones. Looked at were {_and(list(dict.fromkeys(done['confound'])))}."
         )
     pairs = [
         f"{row['confound']} in {model_name(row['representation'], row['classifier'])}"
@@ -247,11 +291,22 @@ def _results(result: ConfoundStudy) -> str:
         f"Regressing out {out} inside the folds changes the AUC of {len(table)} models by "
         f"{change:+.2f} on average".replace("-", "−")
     )
-    above = {when: int((table[f"auc_{when}_lower"] > 0.5).sum()) for when in ("before", "after")}
+    few = int(min(table["n_positive"].min(), table["n_negative"].min())) < FEWEST
+    above = {
+        when: sum(
+            surely_above(*values)
+            for values in table[[f"auc_{when}", f"auc_{when}_lower", f"auc_{when}_upper"]].to_numpy(
+                float
+            )
+        )
+        for when in ("before", "after")
+    }
     text += (
-        f"; the interval lies above chance for {above['before']} of them before and "
-        f"{above['after']} after. "
+        f"; {above['before']} of them are clearly above chance before (twice as far as a 95 % "
+        f"interval asks, for so many are read) and {above['after']} after. "
     )
+    if few:
+        return text + f"With fewer than {FEWEST} people of one class one cannot tell what is left."
     if not above["before"] and not above["after"]:
         tops = table[["auc_before_upper", "auc_after_upper"]].max(axis=1)
         wide = table["auc_after_upper"] - table["auc_after_lower"] > WIDE

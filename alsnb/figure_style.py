@@ -37,7 +37,7 @@ REFERENCE = "#666666"
 #: Width of every figure in inches; the book's text column.
 WIDTH = 7.0
 #: Columns from which a table is set small, to stay within the page.
-WIDE_COLUMNS = 9
+WIDE_COLUMNS = 8
 
 P = ParamSpec("P")
 

@@ -161,19 +161,15 @@ def story(result: Honest) -> str:
     """
     lines = [f"**The verdict: {result.verdict.headline}.** {result.verdict.text}"]
     lines.append(lead_sentence(result))
-    area = result.scores[result.scores["metric"] == "auc"]
-    models = area[
-        (area["representation"] != baselines.REPRESENTATION) & (area["classifier"] != "ridge")
-    ]
-    for name in ("age_sex", "brain_volume"):
-        own = area.loc[area["classifier"] == name, "estimate"]
-        if len(own):
-            above = int((models["estimate"] > own.iloc[0]).sum())
-            lines.append(
-                f"A logistic regression on {LABELS[name]} alone has an AUC of {own.iloc[0]:.2f}; "
-                f"{above} of {len(models)} models of the scan {'has' if above == 1 else 'have'} a "
-                "higher one."
-            )
+    area = result.scores[result.scores["metric"] == "auc"].set_index("classifier")
+    seen = [name for name in ("age_sex", "brain_volume") if name in area.index]
+    if seen:
+        rows = {LABELS[name]: area.loc[name, ["estimate", "lower", "upper"]] for name in seen}
+        said = " and ".join(
+            f"{r['estimate']:.2f} ({r['lower']:.2f} to {r['upper']:.2f}) on {label} alone"
+            for label, r in rows.items()
+        )
+        lines.append(f"Logistic regressions that see no scan texture have an AUC of {said}.")
     low = result.tests[result.tests["p_holm"] <= ALPHA]
     models_low = low[["representation", "classifier"]].itertuples(index=False, name=None)
     which = ", ".join(comparison.in_words(m, REPRESENTATIONS, LABELS) for m in models_low)

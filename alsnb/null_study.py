@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -249,7 +248,8 @@ def run(
     )[:16]
     tests = folder / f"tests-{key}.parquet"
     if not tests.is_file():
-        features.write_table(tests, _tests(table, labels, settings, n_jobs, progress))
+        batches = folder / f"tests-{key}"
+        features.write_table(tests, _tests(table, labels, settings, batches, n_jobs, progress))
     tasks = [(kind, i) for i in range(settings.n_scored) for kind in KINDS]
     paths = {task: folder / f"scores-{key}" / f"{task[0]}-{task[1]}.parquet" for task in tasks}
     missing = [task for task in tasks if not paths[task].is_file()]
@@ -278,24 +278,37 @@ def _streams(settings: Settings, kind: str, part: int) -> Iterator[np.random.Gen
 
 
 def _tests(
-    table: pd.DataFrame, labels: pd.Series, settings: Settings, n_jobs: int, progress: bool
+    table: pd.DataFrame,
+    labels: pd.Series,
+    settings: Settings,
+    folder: Path,
+    n_jobs: int,
+    progress: bool,
 ) -> pd.DataFrame:
     kinds = [*KINDS, "planted"]
     tasks = [(kind, i) for kind in kinds for i in range(settings.n_tests)]
+    # Tests take milliseconds: a worker is given many at once, and each batch is kept.
+    size = min(100, max(1, -(-len(tasks) // 16)))
+    batches = {folder / f"{i}.parquet": tasks[i : i + size] for i in range(0, len(tasks), size)}
+    missing = {path: batch for path, batch in batches.items() if not path.is_file()}
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        # Tests take milliseconds: a worker is given many at once.
-        size = max(1, -(-len(tasks) // 16))
-        batches = [tasks[i : i + size] for i in range(0, len(tasks), size)]
-        done = Parallel(n_jobs=n_jobs)(
-            delayed(_tested)(table, labels, settings, batch)
-            for batch in tqdm(batches, desc="null tests", disable=not progress)
+        jobs = (
+            delayed(_tested)(table, labels, settings, batch, path)
+            for path, batch in missing.items()
         )
-    return pd.DataFrame([row for batch in done for row in batch])
+        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs) if missing else ()
+        for _ in tqdm(done, total=len(missing), desc="null tests", disable=not progress):
+            pass
+    return pd.concat([pd.read_parquet(path) for path in batches], ignore_index=True)
 
 
 def _tested(
-    table: pd.DataFrame, labels: pd.Series, settings: Settings, tasks: Sequence[tuple[str, int]]
-) -> list[dict[str, Any]]:
+    table: pd.DataFrame,
+    labels: pd.Series,
+    settings: Settings,
+    tasks: Sequence[tuple[str, int]],
+    path: Path,
+) -> None:
     rows = []
     noise = {k: Noise(table, labels, settings.effect * (k == "planted")) for k, _ in tasks}
     streams = {kind: list(_streams(settings, kind, 0)) for kind in noise}
@@ -313,7 +326,7 @@ def _tested(
         alone = delong.auc_interval(result.predictions).iloc[0]
         found |= {f"delong_{k}": float(alone[k]) for k in ("lower", "upper")}
         rows.append({"kind": kind, "cohort": i, **found, "truth": truth})
-    return rows
+    features.write_table(path, pd.DataFrame(rows))
 
 
 def _cohort(

@@ -10,6 +10,7 @@ from alsnb.classifiers import CLASSIFIERS
 from alsnb.narrative import NAMES
 from alsnb.specification import CHOICES, METRICS, TIE, SpecificationStudy
 from alsnb.specification_fit import NO_ORDER
+from alsnb.verdict import FEWEST
 
 #: Scores as a page calls them, and in short.
 SCORES = {"f1": "F1-score", "balanced_accuracy": "balanced accuracy", "auc": "AUC"}
@@ -336,7 +337,7 @@ def story(study: SpecificationStudy) -> str:
             f"{row['baseline']:.3f}{_beside(row)}. {_mover(alone[str(metric)], total[str(metric)])}"
         )
     people = f"{study.n_positive} positive and {study.n_negative} negative people"
-    return f"With {people}:\n\n" + "\n".join(lines) + f"\n\n{_verdict(table)}"
+    return f"With {people}:\n\n" + "\n".join(lines) + f"\n\n{_verdict(study, table)}"
 
 
 def _beside(row: pd.Series) -> str:
@@ -359,7 +360,11 @@ def _mover(alone: pd.Series, total: pd.Series) -> str:
     )
 
 
-def _verdict(table: pd.DataFrame) -> str:
+def _verdict(study: SpecificationStudy, table: pd.DataFrame) -> str:
+    if min(study.n_positive, study.n_negative) < FEWEST:
+        return (
+            f"With fewer than {FEWEST} people of one class one cannot tell whether there is more."
+        )
     row = table.loc["auc"].to_dict()
     n = int(row["shuffles"])
     if not n:

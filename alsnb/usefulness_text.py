@@ -12,9 +12,7 @@ from alsnb.calibration import reliability
 from alsnb.classifiers import CLASSIFIERS
 from alsnb.narrative import NAMES
 from alsnb.probabilities import VARIANTS
-
-#: Fewer people of a class than this, and nothing is concluded.
-FEW = 10
+from alsnb.verdict import FEWEST as FEW
 
 
 def model_name(representation: str, classifier: str) -> str:
@@ -236,7 +234,7 @@ def _on_skill(summary: pd.DataFrame) -> str:
         f"{len(better)} of {whole} have a better Brier score beyond chance and {len(worse)} a worse"
     )
     if worse.empty:
-        return f"{text}; of the rest it cannot be told."
+        return f"{text} one; of the rest it cannot be told."
     kinds = "; ".join(
         f"{VARIANTS[str(v)]}: {k}" for v, k in worse["protocol"].value_counts(sort=False).items()
     )

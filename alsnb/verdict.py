@@ -30,6 +30,8 @@ from alsnb.errors import ParameterError
 
 #: Level of all tests together, and power that a cohort must have.
 ALPHA, POWER = 0.05, 0.8
+#: People of a group below which nothing is concluded, whatever the scores.
+FEWEST = 10
 #: Smallest AUC worth finding.
 USEFUL = 0.75
 
@@ -183,12 +185,16 @@ def judge(
     reach = float(table["upper"].fillna(1.0).max())
     small = _p(float(table["p_holm"].min()))
     after = f" after correction for {len(table)} representations" if len(table) > 1 else ""
-    if detectable > useful:
+    if detectable > useful or min(m, n) < FEWEST:
         finds = f"an AUC of {detectable:.2f} or more" if detectable < 1 else "no AUC at all"
+        least = (
+            f"fewer than {FEWEST} of one group decide nothing here" if min(m, n) < FEWEST else ""
+        )
+        reason = least or f"an AUC worth finding starts at {useful:.2f}"
         text = (
             f"These people are too few to decide: with {people}, the declared test would find "
-            f"{finds} with 80 % power, and an AUC worth finding starts at {useful:.2f}. It gives "
-            f"{_auc(highest)} at best, p {small}{after}."
+            f"{finds} with 80 % power, and {reason}. It gives {_auc(highest)} at best, p "
+            f"{small}{after}."
         )
         if len(found):
             text += (
@@ -216,7 +222,7 @@ def judge(
         )
         return Verdict("no_evidence", "no evidence of a difference", text, table, detectable)
     text = (
-        f"In {people}, {nothing}, but it excludes none worth having either: an interval reaches "
+        f"In {people}, {nothing}, but it doesn't rule out one worth having: an interval reaches "
         f"up to {reach:.2f}, and an AUC worth finding starts at {useful:.2f}."
     )
     return Verdict("cannot_tell", "one cannot tell", text, table, detectable)

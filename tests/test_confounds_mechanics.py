@@ -109,7 +109,7 @@ def study(results, tests, alone, lacking=()):
 ALONE = pd.DataFrame(
     [("age", 0.55, 0.3, 0.78), ("sex", 0.8, 0.7, 0.9), ("head size", 0.5, 0.45, 0.55)],
     columns=["name", "auc", "lower", "upper"],
-)
+).assign(n_positive=40, n_negative=20)
 TESTS = pd.DataFrame(
     {
         "representation": "radiomics", "classifier": "knn", "confound": ["age", "sex"],
@@ -127,14 +127,27 @@ def test_words_follow_the_numbers(results):
     assert "1 find that a confound drives a model: age in Radiomics + Knn" in said
     assert "sex is not given" in said
     few = {"lower": 0.19, "upper": 0.55}  # 9 controls of a real cohort, below chance by luck
-    assert confound_tables.reading(few) == "cannot tell: too few people"
-    assert "below chance" in confound_tables.reading({"lower": 0.4, "upper": 0.48})
+    people = {"n_positive": 40, "n_negative": 30}
+    assert confound_tables.reading(few | people | {"auc": 0.36}) == "cannot tell: too few people"
+    below = people | {"auc": 0.44, "lower": 0.4, "upper": 0.48}
+    assert "below chance" in confound_tables.reading(below)
+    # Twice as far from chance as one 95 % interval asks for, and not with nine people.
+    near = people | {"auc": 0.62, "lower": 0.52, "upper": 0.71}
+    assert confound_tables.reading(near).startswith("may predict the label")
+    sure = people | {"auc": 0.8, "lower": 0.7, "upper": 0.88}
+    assert confound_tables.reading(sure) == "predicts the label"
+    assert "too few" in confound_tables.reading(sure | {"n_negative": 9})
     real = results.assign(auc_before_lower=0.27, auc_before_upper=0.72, auc_after_lower=0.19)
     assert "One cannot tell what is left" in confound_tables.story(study(real, TESTS, ALONE))
     sure = real.assign(auc_before_upper=0.51, auc_after_lower=0.45, auc_after_upper=0.55)
     assert "no result that confounds could" in confound_tables.story(study(sure, TESTS, ALONE))
-    strong = sure.assign(auc_before_lower=0.6)
+    strong = sure.assign(auc_before=0.7, auc_before_lower=0.65, auc_before_upper=0.75)
     assert "goes with the confounds" in confound_tables.story(study(strong, TESTS, ALONE))
+    nine = confound_tables.story(study(strong.assign(n_negative=9), TESTS, ALONE))
+    assert "With fewer than 10 people of one class one cannot tell" in nine
+    assert "Head size" not in said and "may go with the label" not in said
+    loose = confound_tables.story(study(real, TESTS[TESTS["confound"] == "age"], ALONE))
+    assert "Sex may go with the label and is not covered" in loose
     none = confound_tables.story(
         study(pd.DataFrame(), TESTS.assign(p_holm=0.6), ALONE.assign(lower=np.nan))
     )

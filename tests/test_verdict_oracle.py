@@ -82,7 +82,7 @@ def test_nothing_found_is_evidence_only_where_intervals_are_narrow():
     wide = verdict.judge({"a": test(0.66, 0.06, 101, 19)})
     assert wide.kind == "cannot_tell"
     assert wide.detectable < 0.75
-    assert "excludes none worth having" in wide.text
+    assert "doesn't rule out one worth having" in wide.text
     # the same with another idea of what is worth finding
     assert verdict.judge({"a": test(0.66, 0.06, 101, 19)}, useful=0.85).kind == "no_evidence"
     blind = PrimaryTest(0.5, 0.9, np.nan, np.nan, 548, 106, np.empty(0), pd.DataFrame(), ())
@@ -99,3 +99,12 @@ def test_the_sentence_on_f1_follows_the_numbers():
     assert "by chance alone with p = 0.40" in luck
     lead = verdict.f1_sentence("DL7 + RF", 0.95, 0.914, 0.02, 0.05, 0.0005, 24)
     assert "p < 0.001" in lead
+
+
+@pytest.mark.parametrize("p", [0.001, 0.5])
+@pytest.mark.parametrize("n_positive", [21, 60, 548])
+def test_fewer_than_ten_of_a_group_decide_nothing(n_positive, p):
+    # However many there are of the other: 60 + 9 would detect an AUC of 0.74.
+    told = verdict.judge({"a": test(0.8 if p < 0.05 else 0.5, p, n_positive, 9)})
+    assert told.kind == "cannot_tell"
+    assert verdict.judge({"a": test(0.8, p, 548, 10)}, useful=0.9).kind != "cannot_tell" or p > 0.05
