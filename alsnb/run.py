@@ -192,7 +192,8 @@ def _private_kernels() -> Iterator[Config]:
     with tempfile.TemporaryDirectory(prefix="alsnb-") as folder:
         os.environ["JUPYTER_RUNTIME_DIR"] = folder
         try:
-            yield Config({"KernelManager": {"transport": "ipc"}})
+            # Named, or two kernels that start at once could take the same sockets.
+            yield Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder) / "k")}})
         finally:
             if before is None:
                 del os.environ["JUPYTER_RUNTIME_DIR"]

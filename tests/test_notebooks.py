@@ -192,3 +192,12 @@ def test_notebooks_of_a_cohort_without_age_and_sex(tmp_path, make_bids):
     )
     assert "neither age nor sex" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")
     assert Path(tmp_path / "run" / "tables" / "demographics.csv").is_file()
+
+
+def test_kernels_side_by_side_have_sockets_of_their_own():
+    with run._private_kernels() as one, run._private_kernels() as other:
+        places = [Path(config.KernelManager.ip) for config in (one, other)]
+        assert places[0] != places[1]
+        # In folders that nobody else may enter.
+        assert {place.parent.stat().st_mode & 0o777 for place in places} == {0o700}
+    assert not any(place.parent.exists() for place in places)
