@@ -278,7 +278,8 @@ def _tests(tests: pd.DataFrame) -> str:
         f"{row['confound']} in {model_name(row['representation'], row['classifier'])}"
         for row in small.to_dict("records")
     ]
-    return f"Of the {n}, {len(small)} find that a confound drives a model: {_and(pairs)}."
+    verb = "finds" if len(small) == 1 else "find"
+    return f"Of the {n}, {len(small)} {verb} that a confound drives a model: {_and(pairs)}."
 
 
 def _results(result: ConfoundStudy) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from alsnb import baselines, comparison, evaluation
 from alsnb.honest import ALWAYS, LABELS, METRICS, REPRESENTATIONS, Honest
-from alsnb.verdict import ALPHA, f1_sentence
+from alsnb.verdict import ALPHA, FEWEST, f1_sentence
 
 
 def score_table(result: Honest, representation: str) -> pd.DataFrame:
@@ -197,6 +197,11 @@ def story(result: Honest) -> str:
             if different.empty
             else f"Between the best models of the representations, {len(different)} of "
             f"{len(compared)} comparisons hold after correction; see the table."
+            + (
+                f" With fewer than {FEWEST} people of one class that decides nothing."
+                if min(result.counts) < FEWEST
+                else ""
+            )
         )
     return "\n\n".join(lines)
 

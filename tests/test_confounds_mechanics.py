@@ -124,7 +124,7 @@ def test_words_follow_the_numbers(results):
     assert "age 0.55 (0.30 to 0.78): cannot tell" in said
     assert "sex 0.80 (0.70 to 0.90): predicts the label" in said
     assert "head size 0.50 (0.45 to 0.55): predicts little, if anything" in said
-    assert "1 find that a confound drives a model: age in Radiomics + Knn" in said
+    assert "1 finds that a confound drives a model: age in Radiomics + Knn" in said
     assert "sex is not given" in said
     few = {"lower": 0.19, "upper": 0.55}  # 9 controls of a real cohort, below chance by luck
     people = {"n_positive": 40, "n_negative": 30}
