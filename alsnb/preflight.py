@@ -101,7 +101,9 @@ def _what_can_run() -> str:
     )
 
 
-def require(study: Study, labels: pd.Series | None = None) -> None:
+def require(
+    study: Study, labels: pd.Series | None = None, *, protocols: Sequence[str] = ()
+) -> None:
     """Raise before any long work what would stop it in the end.
 
     Parameters
@@ -110,6 +112,9 @@ def require(study: Study, labels: pd.Series | None = None) -> None:
         The run.
     labels : pandas.Series, optional
         Labels of the subjects left; by default everybody's in the cohort.
+    protocols : sequence of str, optional
+        What is to be run; by default the run's protocol and ``nested``, by which the chapters
+        on how far to believe it tune.
 
     Raises
     ------
@@ -128,8 +133,7 @@ def require(study: Study, labels: pd.Series | None = None) -> None:
         check_orientation(p.orientation)
     known = study.cohort.labels if labels is None else labels
     try:
-        # The chapters on how far to believe it tune inside each fold, whatever the run does.
-        for name in dict.fromkeys((p.protocol, "nested")):
+        for name in dict.fromkeys(protocols or (p.protocol, "nested")):
             plan = replace(PROTOCOLS[name], smote_k=p.smote_k)
             check_labels(known, p.classifiers, plan, n_folds=p.n_folds, seed=p.seed)
     except CohortError as error:

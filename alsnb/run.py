@@ -72,12 +72,14 @@ def run(
         for leftover in study.run_dir.rglob(".writing-*"):  # of a run that was killed
             leftover.unlink(missing_ok=True)
         stages = preflight.stages(study, notebooks)
+        inside = {"nested", "honest", "controls", "specifications", "probabilities", "confounds"}
+        planned = (params.protocol, "nested") if inside & set(stages) else (params.protocol,)
         if "classification" in stages:
             problems = check_cohort(study.cohort, n_folds=params.n_folds)
             errors = [p.removeprefix("error: ") for p in problems if p.startswith("error")]
             if errors:
                 raise CohortError("; ".join(errors) + _reasons(study))
-            preflight.require(study)
+            preflight.require(study, protocols=planned)
         if study.cohort.participants.empty:
             raise CohortError(f"no usable subject in {study.bids_root}" + _reasons(study))
         study.remember()
@@ -86,7 +88,7 @@ def run(
         for stage in stages:
             table = getattr(study, stage)
             if stage == "masks" and "classification" in stages:
-                preflight.require(study, study.labels(table.features.index))
+                preflight.require(study, study.labels(table.features.index), protocols=planned)
         inputs = study.input_hash()
         # Everything is in the store by now, so notebooks need not wait for one another.
         calls = [

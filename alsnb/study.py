@@ -250,7 +250,7 @@ class Study(Pages):
         self.cohort.require_classes(params.n_folds)
         tables = self.representations()
         labels = self.labels(next(iter(tables.values())).index)
-        preflight.require(self, labels)
+        preflight.require(self, labels, protocols=(params.protocol,))
         return classification.classify(
             tables, labels, params, self.run_dir / "predictions", progress=self.progress
         )
