@@ -128,7 +128,7 @@ class Parameters(BaseModel):
     primary_permutations: int = _field(999, "Permutations of the primary test, whose ridge classifier makes them cheap", "Honest evaluation", ge=99, le=1_000_000)
     useful_auc: float = _field(0.75, "Smallest AUC worth finding: where a cohort could miss it, the verdict is that one cannot tell", "Honest evaluation", "AUC", gt=0.5, lt=1)
     n_permutations: int = _field(99, "Most permutations of each test with the whole nested procedure inside", "Honest evaluation", ge=19, le=1_000_000)
-    permutation_stop: int = _field(10, "Permuted scores as large as the true one after which a test stops; 0: never", "Honest evaluation", ge=0, le=1000)
+    permutation_stop: int = _field(5, "Permuted scores as large as the true one after which a test stops; 0: never", "Honest evaluation", ge=0, le=1000)
     permutation_classifiers: list[Classifier] = _field(["svm_linear"], "Classifiers to test by permutation", "Honest evaluation", min_length=1)
     honest_seeds: int = _field(5, "Splits into folds, the run's own among them, to repeat the nested protocol on", "Honest evaluation", ge=1, le=1000)
     honest_classifiers: list[Classifier] = _field(["svm_linear", "knn"], "Classifiers to repeat it for", "Honest evaluation", min_length=1)
