@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from alsnb import __version__, parameters
+from alsnb import __version__, parameter_pages, parameters
 from alsnb.errors import AlsnbError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
@@ -164,11 +164,11 @@ def _pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _parameters(arguments: argparse.Namespace) -> int:
-    text = parameters.reference()
+    text = parameter_pages.reference()
     if arguments.write:
         root = project_root()
         (root / "book" / "parameters.md").write_text(text, encoding="utf-8")
-        (root / "params" / "demo.yaml").write_text(parameters.demo_profile(), encoding="utf-8")
+        (root / "params" / "demo.yaml").write_text(parameter_pages.demo_profile(), encoding="utf-8")
     else:
         print(text, end="")
     return 0

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from alsnb import parameters
+from alsnb import parameter_pages, parameters
 from alsnb.errors import ParameterError
 from alsnb.parameters import Parameters
 
@@ -81,12 +81,14 @@ def test_profiles_are_valid(name):
 def test_demo_profile_lists_every_default():
     values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text(encoding="utf-8"))
     assert values == Parameters().model_dump()
-    assert (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8") == parameters.demo_profile()
+    assert (ROOT / "params" / "demo.yaml").read_text(
+        encoding="utf-8"
+    ) == parameter_pages.demo_profile()
 
 
 def test_reference_page_is_current():
     page = (ROOT / "book" / "parameters.md").read_text(encoding="utf-8")
-    assert page == parameters.reference()
+    assert page == parameter_pages.reference()
     assert all(f"`{name}`" in page for name in Parameters.model_fields)
 
 
