@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
 from alsnb.switch_figures import PROTOCOL_LOOKS
@@ -126,6 +128,7 @@ def power_curves(
     *,
     representations: Mapping[str, str],
     losses: Mapping[str, str],
+    lost_ml: Mapping[str, Mapping[float, float]],
     level: float,
     paper: int,
 ) -> Figure:
@@ -137,6 +140,8 @@ def power_curves(
         ``representation``, ``kind``, ``level``, ``n``, ``share``, ``lower``, ``upper``.
     representations, losses : mapping of str to str
         What to draw, and titles.
+    lost_ml : mapping of str to mapping of float to float
+        Grey matter that each fraction is in millilitres, by kind of loss; the upper axes.
     level : float
         Level of the test; a dotted line.
     paper : int
@@ -167,6 +172,8 @@ def power_curves(
                 ax.plot(x, own["share"], color=colour, linestyle=style, marker=marker,
                         markersize=4, linewidth=width, label=label)  # fmt: skip
             ax.set(ylim=(-0.02, 1.02), title=f"{title}: {_kind(kind)}")
+            if ax in axes[0]:
+                _millilitres(ax, lost_ml[kind])
             if ax in axes[-1]:
                 ax.set_xlabel(f"Lost of {region} (%)")
         line[0].set_ylabel("Share of cohorts found")
@@ -232,6 +239,24 @@ def power_by_size(
     return described(
         figure, "Share of simulated cohorts in which a loss is found, by number of people."
     )
+
+
+def _millilitres(ax: Axes, lost: Mapping[float, float]) -> None:
+    """Give an axis of percent lost a second one of the millilitres that they are."""
+    inside = [(100 * level, lost[level]) for level in sorted(lost)]
+    (x, y) = inside[-1]
+    # Matplotlib asks beyond the curves too, where the ratio of the largest loss is kept.
+    percent, ml = np.array([(-x, -y), *inside, (2 * x, 2 * y)]).T
+    above = ax.secondary_xaxis(
+        "top",
+        functions=(
+            lambda x: np.interp(np.asarray(x, dtype=float), percent, ml),
+            lambda x: np.interp(np.asarray(x, dtype=float), ml, percent),
+        ),
+    )
+    above.set_xlabel("ml", fontsize=9)
+    above.tick_params(labelsize=8)
+    above.set_ticks([t for t in MaxNLocator(4).tick_values(0.0, y) if t <= y])
 
 
 def _kind(kind: str) -> str:

@@ -309,6 +309,26 @@ def power_table(power: PowerStudy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def lost_ml(power: PowerStudy) -> dict[str, dict[float, float]]:
+    """Give the grey matter lost in millilitres, mean over the people simulated.
+
+    Parameters
+    ----------
+    power : PowerStudy
+        From :func:`alsnb.power_study.run`.
+
+    Returns
+    -------
+    dict of str to dict of float to float
+        By kind of loss, then by fraction lost.
+    """
+    rows = power.ceilings.drop_duplicates(["kind", "level"])
+    return {
+        str(kind): dict(zip(own["level"], own["lost_ml"], strict=True))
+        for kind, own in rows.groupby("kind", sort=False)
+    }
+
+
 def check_table(power: PowerStudy) -> pd.DataFrame:
     """Lay out the generator against scans.
 

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -146,7 +146,7 @@ class Parameters(BaseModel):
     power_voxel_mm: float = _field(4.0, "Voxel size of their scans", "Controls", "mm", ge=0.8, le=8)
     power_focal: list[Loss] = _field([0.3, 0.6], "Fractions of precentral grey matter lost; curves pass half-way between too", "Controls", min_length=1)
     power_diffuse: list[Loss] = _field([0.05, 0.15], "Fractions of all cortical grey matter lost", "Controls", min_length=1)
-    power_representations: list[Representation] = _field(["radiomics"], "Representations to draw power curves for; the best AUC possible is given for all", "Controls", min_length=1)
+    power_representations: list[Representation] = _field(["radiomics", "dl7", "dl8"], "Representations to draw power curves for; the best AUC possible is given for all", "Controls", min_length=1)
     power_sizes: list[People] = _field([120, 327, 654], "People of a cohort, in the paper's proportions", "Controls", min_length=1)
     power_draws: int = _field(50, "Cohorts drawn for each loss and size", "Controls", ge=10, le=100_000)
     power_permutations: int = _field(99, "Permutations of each of their tests", "Controls", ge=19, le=100_000)
@@ -300,8 +300,13 @@ def _plain(name: str, value: Any) -> Any:
         return str(value)
     if annotation is float and isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
-    if isinstance(value, str) and name in {"classifiers", "representations"}:
-        return [value]
+    if get_origin(annotation) is list and isinstance(value, str | int | float):
+        # `papermill -p` gives one of a list as it is, and a whole list as its text.
+        try:
+            written = yaml.safe_load(value) if isinstance(value, str) else value
+        except yaml.YAMLError:
+            written = value
+        return written if isinstance(written, list) else [value]
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -61,9 +61,16 @@ def test_power_is_drawn_with_its_band_and_the_papers_size():
     ]  # fmt: skip
     power = pd.DataFrame(rows)
     shown = {"radiomics": "Radiomics"}
+    lost_ml = {kind: {0.0: 0.0, 0.1: 4.0, 0.3: 12.5} for kind in ("focal", "diffuse")}
     figure = control_figures.power_curves(
-        power, representations=shown, losses=controls.LOSSES, level=0.05, paper=654
+        power, representations=shown, losses=controls.LOSSES, lost_ml=lost_ml, level=0.05, paper=654
     )
+    figure.canvas.draw()
+    above = figure.axes[0].child_axes[0]
+    assert above.get_xlabel() == "ml"
+    # The upper axis says 4 ml where the lower one says 10 %.
+    at = [ax.transData.transform((v, 0))[0] for ax, v in ((figure.axes[0], 10), (above, 4))]
+    assert at[0] == pytest.approx(at[1], abs=0.01)  # pixels; both are floats of one transform
     lines = [line for line in figure.axes[0].lines if line.get_label().startswith("n = ")]
     assert [line.get_label() for line in lines] == ["n = 120", "n = 654 (the paper's)"]
     np.testing.assert_allclose(lines[1].get_xdata(), [0, 10, 30])

@@ -49,6 +49,25 @@ def test_whole_numbers_serve_as_numbers_and_null_as_empty():
     assert (p.voxel_mm, p.age_column, p.positive_label) == (3.0, "", "1")
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "read"),
+    [
+        ("spec_classifiers", "knn", ["knn"]),  # what papermill -p gives
+        ("power_sizes", 654, [654]),
+        ("power_focal", 1, [1.0]),
+        ("power_focal", "[0.2, 1]", [0.2, 1.0]),
+        ("classifiers", "[knn, rf]", ["knn", "rf"]),
+    ],
+)
+def test_one_value_serves_as_a_list_and_so_does_its_text(name, given, read):
+    assert getattr(parameters.validate({name: given}), name) == read
+
+
+def test_a_broken_list_names_its_parameter():
+    with pytest.raises(ParameterError, match=r"classifiers.*\[knn"):
+        parameters.validate({"classifiers": "[knn"})
+
+
 @pytest.mark.parametrize(("text", "number"), [("2e-1", 0.2), ("1e0", 1.0), (".5", 0.5)])
 def test_numbers_are_read_as_people_write_them(text, number):
     # YAML 1.1, which profiles and papermill files are read with, takes 2e-1 for a text.
