@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import logit
 
 from alsnb import delong, pooled
+from alsnb.comparison import holm
 from alsnb.confound_study import ConfoundStudy
 from alsnb.confounds import TOGETHER
 from alsnb.leakage import Audit
@@ -146,6 +147,7 @@ def results_table(results: pd.DataFrame) -> pd.DataFrame:
     gap = named[["difference", "difference_lower", "difference_upper"]].to_numpy(float)
     columns["change of AUC"] = [interval_text(*row).replace("-", "−") for row in gap]
     columns["p of the change"] = named["p"]
+    columns["p (Holm)"] = holm(named["p"])
     return pd.DataFrame(columns)
 
 

@@ -268,14 +268,16 @@ def mask_quality(table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "
             x[~flagged], y[~flagged], GROUP_MARKERS[label], markersize=3.5, alpha=0.6,
             color=GROUP_COLOURS[label], label=f"{name} (n = {len(own)})",
         )  # fmt: skip
-        ax.plot(x[flagged], y[flagged], "kx", label="to be looked at" if row == 0 else None)
+        if flagged.any():
+            ax.plot(x[flagged], y[flagged], "kx", label="to be looked at")
         ax.plot([np.nanmedian(x)] * 2, [row - 0.38, row + 0.38], color="black", linewidth=1)
     ax.set_yticks(range(len(groups)), [name for _, name, _ in groups])
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.set(xlabel=f"{value.removesuffix('_' + unit).replace('_', ' ').capitalize()} ({unit})")
     ax.set_ylabel("Group")
     ax.grid(False, axis="y")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=3)
     return described(figure, f"Brain mask {value} by group; a line marks each median.")
 
 

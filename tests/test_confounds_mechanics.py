@@ -98,6 +98,14 @@ def test_models_are_compared_with_and_without(results):
     assert "0." in confound_tables.results_table(results).iloc[0]["AUC after"]
 
 
+def test_the_changes_of_several_models_are_corrected_for_their_number(results):
+    row = results.iloc[0]
+    several = pd.DataFrame([row.to_dict() | {"p": p} for p in (0.01, 0.04, 0.5)])
+    shown = confound_tables.results_table(several)
+    # Holm: times 3, 2 and 1, never falling.
+    assert shown["p (Holm)"].tolist() == pytest.approx([0.03, 0.08, 0.5])
+
+
 def study(results, tests, alone, lacking=()):
     labels = pd.Series([1] * 20 + [0] * 9)
     return confound_study.ConfoundStudy(

@@ -290,6 +290,13 @@ def test_each_group_has_one_colour_everywhere_and_its_size(drawn, name):
     assert found == expected
 
 
+def test_masks_to_look_at_are_in_the_legend_only_where_there_are_some():
+    table = people().assign(volume_ml=1400.0)
+    for flags, expected in ((False, 0), (True, 1)):
+        figure = figures.mask_quality(table.assign(flag=flags))
+        assert sum(text == "to be looked at" for text, _ in legend_entries(figure)) == expected
+
+
 def test_colours_follow_the_label_not_the_order_of_rows():
     table = people()[::-1]
     figure = figures.age_distribution(table)
