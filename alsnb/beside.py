@@ -9,19 +9,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alsnb import demographics, published
+from alsnb import disclosure, published
 
 #: Our tests of groups by the variable of the paper's Table 2.
 TESTS = {"sex": "Pearson's χ²", "age": "Kolmogorov-Smirnov, two samples"}
 
 
-def table1(participants: pd.DataFrame) -> pd.DataFrame:
+def table1(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
     """Lay out who is in the cohort, the paper's columns after ours.
 
     Parameters
     ----------
     participants : pandas.DataFrame
-        As for :func:`alsnb.demographics.table1`.
+        As for :func:`alsnb.disclosure.table1`.
+    minimum : int, default 0
+        Smallest count of ours to show.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def table1(participants: pd.DataFrame) -> pd.DataFrame:
         "paper: ALS (n = 548)" and "paper: Mimicking (n = 106)" as printed. Rows that one side
         lacks are missing there.
     """
-    ours = demographics.table1(participants)
+    ours = disclosure.table1(participants, minimum)
     cells: dict[tuple[str, str], dict[str, str]] = {}
     titles = {"sex": "Sex, n (%)", "age": "Age in years, n (%)"}
     ages = published.ages()

@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from alsnb import privacy
 from alsnb.chapters import SIMULATED_ONLY, notebook_key
 from alsnb.errors import AlsnbError
 from alsnb.parameters import Parameters
@@ -44,6 +45,8 @@ def build_book(run_dir: str | Path) -> Path:
     ------
     BookError
         When a chapter has not been executed, Sphinx warns, or a page is missing.
+    PrivacyError
+        When a page holds what only the run folder may know; the last good book stays.
     """
     run_dir = Path(run_dir).resolve()
     record = run_dir / "run.json"
@@ -70,6 +73,8 @@ def build_book(run_dir: str | Path) -> Path:
         raise BookError(f"the book did not build, see {log}: " + " | ".join(tail[:5]))
     built = staged / "_build" / "html"
     check_pages(built, toc_pages(staged / "_toc.yml"))
+    if found := privacy.look(built, run_dir, params):
+        raise privacy.PrivacyError(found)
     target = run_dir / "html"
     old = run_dir / ".html-old"
     shutil.rmtree(old, ignore_errors=True)

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from alsnb.errors import ParameterError
-from alsnb.figure_style import OKABE_ITO, WIDTH, described, styled
+from alsnb.figure_style import BRAIN_ONLY, OKABE_ITO, WIDTH, described, styled
 
 #: Planes in the order drawn: name, axis of a RAS+ array that is fixed, labels left/right/up/down.
 PLANES: tuple[tuple[str, int, str], ...] = (
@@ -211,6 +211,7 @@ def effect_map(
         aspect = cut.spacing[0] / cut.spacing[1]
         shown = np.where(clear, np.nan, values)
         picture = ax.imshow(shown, aspect=aspect, interpolation="nearest", alpha=0.75, **scale)
+        picture.set_gid(BRAIN_ONLY)
         _frame(ax, cut)
         ax.set_title(cut.plane)
     figure.colorbar(picture, ax=axes, label=f"{label} ({unit})", shrink=0.8)
@@ -234,7 +235,7 @@ def _grid(heads: Sequence[Sequence[BrainSlice]]) -> tuple[Figure, np.ndarray]:
 
 def _show(ax: Axes, pixels: np.ndarray, cut: BrainSlice, **options: Any) -> None:
     aspect = cut.spacing[0] / cut.spacing[1]
-    ax.imshow(pixels, aspect=aspect, interpolation="nearest", **options)
+    ax.imshow(pixels, aspect=aspect, interpolation="nearest", gid=BRAIN_ONLY, **options)
     _frame(ax, cut)
     ax.set(xticks=[], yticks=[], facecolor="black")
     ax.grid(False)

@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add_parameters(simulate)
     book = add("book", _book, "render an executed run as a book")
     book.add_argument("--run", default="demo", help="name in runs/, or a path")
+    gate = add("publish-check", _publish_check, "look for people in a rendered book")
+    gate.add_argument("--run", default="demo", help="name in runs/, or a path")
     serve = add("serve", _serve, "serve a rendered book on this machine")
     serve.add_argument("--run", default="demo", help="name in runs/, or a path")
     serve.add_argument("--port", type=int, default=8000)
@@ -141,6 +143,16 @@ def _book(arguments: argparse.Namespace) -> int:
     from alsnb.book import build_book
 
     print(f"The book is at {build_book(_run_dir(arguments.run))}")
+    return 0
+
+
+def _publish_check(arguments: argparse.Namespace) -> int:
+    from alsnb import privacy
+
+    folder = _run_dir(arguments.run)
+    if found := privacy.publish_check(folder):
+        raise privacy.PrivacyError(found)
+    print(f"{folder / 'html'}: nothing of a person found; read it yourself before you publish it")
     return 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
+from alsnb.figure_style import CHART, OKABE_ITO, REFERENCE, WIDTH, described, styled
 
 #: Colour and marker before and after.
 LOOKS = {"before": (OKABE_ITO[0], "o"), "after": (OKABE_ITO[1], "s")}
@@ -119,7 +119,7 @@ def test_map(table: pd.DataFrame) -> Figure:
     )
     figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(models) + 1.3))
     shade = -np.log10(np.where(np.isnan(raw), 1.0, raw))
-    image = ax.imshow(shade, aspect="auto", cmap="Blues", vmin=0, vmax=3)
+    image = ax.imshow(shade, aspect="auto", cmap="Blues", vmin=0, vmax=3, gid=CHART)
     for (i, j), value in np.ndenumerate(raw):
         text = "–" if np.isnan(value) else f"{value:.2g}\n({holm[i, j]:.2g})"
         ax.text(j, i, text, ha="center", va="center", fontsize=8,

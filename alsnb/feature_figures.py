@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from alsnb.figure_style import (
+    CHART,
     GROUP_COLOURS,
     GROUP_MARKERS,
     OKABE_ITO,
@@ -65,7 +66,7 @@ def feature_correlation(
     if classes is None and all(name.count("_") >= 2 for name in names):
         classes = {name: name.split("_")[1] for name in names}
     figure, ax = plt.subplots(figsize=(WIDTH, 5.4))
-    image = ax.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
+    image = ax.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest", gid=CHART)
     figure.colorbar(image, ax=ax, label=f"{kind} (-1 to 1)", shrink=0.8)
     ax.grid(False)
     ax.set(xlabel=f"{len(names)} features, clustered", ylabel="Features, same order")

@@ -32,6 +32,9 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 GROUP_COLOURS: dict[int, str] = {1: OKABE_ITO[0], 0: OKABE_ITO[1]}
 #: Marker of each class, so that colour is never the only cue.
 GROUP_MARKERS: dict[int, str] = {1: "o", 0: "s"}
+#: Names of pictures of pixels in a drawing: brains blanked beyond their mask, and tables as
+#: colours. The gate before publication lets no other picture through.
+BRAIN_ONLY, CHART = "brain-only", "chart"
 #: Colour of references: chance, normal quantiles, the published value.
 REFERENCE = "#666666"
 #: Width of every figure in inches; the book's text column.

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
 
 from alsnb.brain_figures import BrainSlice, brain_slices, effect_map, mask_overlay
 from alsnb.demographics import MISSING
@@ -80,7 +81,9 @@ __all__ = [
 
 
 @styled
-def age_distribution(participants: pd.DataFrame, *, bin_years: float = 5.0) -> Figure:
+def age_distribution(
+    participants: pd.DataFrame, *, bin_years: float = 5.0, smooth: bool = False
+) -> Figure:
     """Draw the ages of both groups: histogram and cumulative distribution.
 
     Parameters
@@ -89,6 +92,8 @@ def age_distribution(participants: pd.DataFrame, *, bin_years: float = 5.0) -> F
         Columns ``age`` (years) and ``label`` or ``group``.
     bin_years : float, default 5
         Width of a bin of the histogram.
+    smooth : bool, default False
+        Estimate densities, in which nobody's age can be seen, in place of counting.
 
     Returns
     -------
@@ -99,15 +104,37 @@ def age_distribution(participants: pd.DataFrame, *, bin_years: float = 5.0) -> F
     for label, name, own in groups_of(known):
         shared: dict[str, Any] = {"x": own["age"].to_numpy(float), "color": GROUP_COLOURS[label]}
         shared["label"] = f"{name} (n = {len(own)})"
+        if smooth:
+            _smooth_ages(
+                axes, own["age"].to_numpy(float), shared | {"linestyle": group_line(label)}
+            )
+            continue
         sns.histplot(
             **shared, ax=axes[0], stat="percent", binwidth=bin_years, element="step", alpha=0.25,
             binrange=_span(known["age"], bin_years), linestyle=group_line(label),
         )  # fmt: skip
         sns.ecdfplot(**shared, ax=axes[1], stat="percent", linestyle=group_line(label))
-    axes[0].set(xlabel="Age (years)", ylabel="Share of the group (%)")
+    share = "Share of the group (% per year)" if smooth else "Share of the group (%)"
+    axes[0].set(xlabel="Age (years)", ylabel=share)
     axes[1].set(xlabel="Age (years)", ylabel="Share up to this age (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    return described(figure, "Histogram and cumulative distribution of age by group.")
+    what = "Estimated density" if smooth else "Histogram"
+    return described(figure, f"{what} and cumulative distribution of age by group.")
+
+
+def _smooth_ages(axes: Any, ages: Any, look: dict[str, Any]) -> None:
+    if len(np.unique(ages)) < 2:
+        return
+    density = gaussian_kde(ages)
+    reach = 3 * float(np.sqrt(density.covariance[0, 0]))
+    # A grid of whole decades, so that the ends do not tell the youngest and the oldest.
+    grid = np.linspace(
+        10 * np.floor((ages.min() - reach) / 10), 10 * np.ceil((ages.max() + reach) / 10), 200
+    )
+    look = {k: v for k, v in look.items() if k != "x"}
+    axes[0].plot(grid, 100 * density(grid), **look)
+    up_to = [100 * density.integrate_box_1d(-np.inf, x) for x in grid]
+    axes[1].plot(grid, up_to, **look)
 
 
 @styled
@@ -158,14 +185,19 @@ def sex_bars(counts: pd.DataFrame) -> Figure:
     figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(levels) + 1.5))
     for offset, (label, name, own) in zip((-0.2, 0.2), groups_of(table), strict=False):
         own = own.set_index("level")
-        unknown = int(own["n"].get(MISSING, 0))
+        unknown = int(np.nan_to_num(own["n"].get(MISSING, 0)))
         n, share = own["n"].reindex(levels), own["percent"].reindex(levels)
-        known = f"n = {n.sum()}" + (f", {unknown} unknown" if unknown else "")
+        known = f"n = {n.sum():.0f}" + (f", {unknown} unknown" if unknown else "")
+        known = "some counts hidden" if n.isna().any() else known
         bars = ax.barh(
-            np.arange(len(levels)) + offset, share, height=0.36, color=GROUP_COLOURS[label],
-            label=f"{name} ({known})",
+            np.arange(len(levels)) + offset, share.fillna(0), height=0.36,
+            color=GROUP_COLOURS[label], label=f"{name} ({known})",
         )  # fmt: skip
-        ax.bar_label(bars, [f"{k} ({s:.1f} %)" for k, s in zip(n, share, strict=True)], padding=3)
+        texts = [
+            "hidden" if np.isnan(k) else f"{k:.0f} ({s:.1f} %)"
+            for k, s in zip(n.astype(float), share, strict=True)
+        ]
+        ax.bar_label(bars, texts, padding=3)
     ax.set_yticks(np.arange(len(levels)), [names.get(level, str(level)) for level in levels])
     ax.invert_yaxis()
     ax.set(xlabel="Share of the group (%)", ylabel="Sex", xlim=(0, 100))
@@ -240,7 +272,9 @@ def intensity_histograms(
 
 
 @styled
-def mask_quality(table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "ml") -> Figure:
+def mask_quality(
+    table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "ml", smooth: bool = False
+) -> Figure:
     """Draw a quality number of every brain mask, flagged ones marked.
 
     Parameters
@@ -252,6 +286,8 @@ def mask_quality(table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "
         Column to draw.
     unit : str, default "ml"
         Its unit.
+    smooth : bool, default False
+        Draw estimated densities, in which nobody can be seen, in place of a mark for each mask.
 
     Returns
     -------
@@ -261,6 +297,9 @@ def mask_quality(table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "
     groups = groups_of(table)
     for row, (label, name, own) in enumerate(groups):
         x = own[value].to_numpy(float)
+        if smooth:
+            _smooth_row(ax, x[np.isfinite(x)], row, label, f"{name} (n = {len(own)})")
+            continue
         flagged = own["flag"].astype(bool).to_numpy()
         # Spread evenly, not at random: the same table gives the same figure.
         y = row + 0.28 * np.sin(2.4 * np.arange(len(x)))
@@ -278,7 +317,22 @@ def mask_quality(table: pd.DataFrame, *, value: str = "volume_ml", unit: str = "
     ax.grid(False, axis="y")
     shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=3)
-    return described(figure, f"Brain mask {value} by group; a line marks each median.")
+    marks = "as densities" if smooth else "a line marks each median"
+    return described(figure, f"Brain mask {value} by group; {marks}.")
+
+
+def _smooth_row(ax: Any, x: Any, row: int, label: int, text: str) -> None:
+    look: dict[str, Any] = {"color": GROUP_COLOURS[label], "linestyle": group_line(label)}
+    if len(np.unique(x)) < 2:
+        ax.plot([], [], label=text, **look)
+        return
+    density = gaussian_kde(x)
+    reach = 3 * float(np.sqrt(density.covariance[0, 0]))
+    grid = np.linspace(x.min() - reach, x.max() + reach, 200)
+    height = 0.38 * density(grid) / density(grid).max()
+    ax.fill_between(grid, row - height, row + height, alpha=0.2, linewidth=0, color=look["color"])
+    for sign in (-1, 1):
+        ax.plot(grid, row + sign * height, label=text if sign > 0 else None, **look)
 
 
 def _span(values: pd.Series, width: float) -> tuple[float, float]:

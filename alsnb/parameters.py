@@ -172,7 +172,9 @@ class Parameters(BaseModel):
     confound_removed: list[Confound] = _field(["age", "sex", "head_size"], "Confounds to regress out of the features within each training fold", "Confounds", min_length=1)
     confound_classifiers: list[Tuned] = _field(["svm_linear", "svm_sigmoid", "knn"], "Classifiers to run with and without them", "Confounds", min_length=1)
     confound_permutations: int = _field(300, "Permutations of each confound test", "Confounds", ge=100, le=1_000_000)
-    confound_minimum_cell: int = _field(10, "Smallest count of people that a stratum may show", "Confounds", "people", ge=1, le=1000)
+
+    # Privacy
+    minimum_cell: int = _field(10, "Smallest count of people that a page of a real cohort, or a stratum of the confounds, may show", "Privacy", "people", ge=1, le=1000)
     # fmt: on
 
     @model_validator(mode="after")
@@ -191,6 +193,11 @@ class Parameters(BaseModel):
     def simulated(self) -> bool:
         """Whether the run is on the simulated cohort."""
         return not self.bids_root
+
+    @property
+    def hidden_below(self) -> int:
+        """Counts of people below this are hidden; 0 for a simulated cohort, which has nobody."""
+        return 0 if self.simulated else self.minimum_cell
 
     def subset(self, *sections: str) -> dict[str, Any]:
         """Parameters of some sections, for hashes of what depends on them.

@@ -45,7 +45,11 @@ def mask_quality(masks: FeatureTable, participants: pd.DataFrame) -> pd.DataFram
 
 
 def mask_examples(
-    quality: pd.DataFrame, masks: FeatureTable, participants: pd.DataFrame
+    quality: pd.DataFrame,
+    masks: FeatureTable,
+    participants: pd.DataFrame,
+    *,
+    with_volume: bool = True,
 ) -> dict[str, list[BrainSlice]]:
     """Cut slices of the brains with the smallest, the median and the largest mask.
 
@@ -57,6 +61,8 @@ def mask_examples(
         Its ``artifacts`` are the mask files.
     participants : pandas.DataFrame
         ``participant_id`` and ``t1w``.
+    with_volume : bool, default True
+        Whether the name tells the volume, which is one person's.
 
     Returns
     -------
@@ -72,7 +78,7 @@ def mask_examples(
         mask = load_mask(masks.artifacts[subject], scan)
         ras = scan.from_stored(mask)
         title = f"{name}, {quality.loc[subject, 'volume_ml']:.0f} ml"
-        examples[title] = brain_slices(scan.data, ras, scan.zooms)
+        examples[title if with_volume else name] = brain_slices(scan.data, ras, scan.zooms)
     return examples
 
 

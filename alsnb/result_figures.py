@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
+from alsnb.figure_style import CHART, OKABE_ITO, REFERENCE, WIDTH, described, styled
 
 #: Markers of series, so that colour is never the only cue.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -126,7 +126,7 @@ def table3_heatmap(
     mean, spread = mean.loc[rows, columns], spread.loc[rows, columns]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(rows) + 1.2))
     values = mean.to_numpy(float)
-    image = ax.imshow(values, aspect="auto", cmap="cividis")
+    image = ax.imshow(values, aspect="auto", cmap="cividis", gid=CHART)
     spreads = spread.to_numpy(float)
     for (i, j), value in np.ndenumerate(values):
         text = "–" if np.isnan(value) else f"{value:.2f} ± {spreads[i, j]:.2f}"
@@ -225,7 +225,7 @@ def confusion_matrices(
         flipped = np.asarray(counts, float)[::-1, ::-1]
         totals = flipped.sum(axis=1, keepdims=True)
         share = 100 * np.divide(flipped, totals, out=np.zeros_like(flipped), where=totals > 0)
-        image = ax.imshow(share, vmin=0, vmax=100, cmap="Blues")
+        image = ax.imshow(share, vmin=0, vmax=100, cmap="Blues", gid=CHART)
         for (r, c), value in np.ndenumerate(flipped):
             ax.text(
                 c, r, f"{value:g}\n{share[r, c]:.1f} %", ha="center", va="center",

@@ -1,0 +1,179 @@
+"""Pages of real people: counts of few hidden, single values left out.
+
+What a page of a real cohort shows, it shows of groups; a simulated cohort has nobody to protect
+and is shown whole. Which counts are hidden is decided in :mod:`alsnb.strata`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from alsnb import demographics
+from alsnb.strata import strata, suppress
+
+#: Stands for a count or value that is not shown.
+HIDDEN = "hidden"
+#: Fewest quantiles that make a picture.
+FEWEST_QUANTILES = 5
+
+
+def table1(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
+    """Lay out Table 1 with small counts and extremes hidden.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`alsnb.demographics.table1`, with ``participant_id``.
+    minimum : int, default 0
+        Smallest count to show; 0 shows everything.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`alsnb.demographics.table1` gives it; with a minimum, counts below it, and others
+        from which they could be computed, read "hidden", and so do the range and, in groups of
+        fewer than twice the minimum, the median: each is one person's age.
+    """
+    table = demographics.table1(participants)
+    if not minimum:
+        return table
+    shown = _shown(participants, minimum)
+    names = demographics.group_names(participants)
+    sizes = participants["label"].value_counts()
+    table = table.astype(object)
+    for label, name in names.items():
+        head = f"{name} (n = {sizes[label]})"
+        for variable, level in table.index:
+            text = table.loc[(variable, level), head]
+            if variable == "Age in years":
+                alone = level == "range" or (level == "median" and sizes[label] < 2 * minimum)
+            else:
+                alone = not shown.get((variable.split(",")[0], level, label), False)
+            table.loc[(variable, level), head] = HIDDEN if alone else text
+    return table
+
+
+def counts(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
+    """Count people by sex and age bin, small counts left out.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`alsnb.demographics.counts`, with ``participant_id``.
+    minimum : int, default 0
+        Smallest count to show; 0 shows everything.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`alsnb.demographics.counts` gives it, ``n`` and ``percent`` missing where hidden.
+    """
+    table = demographics.counts(participants)
+    if not minimum:
+        return table
+    shown = _shown(participants, minimum)
+    titles = {"sex": "Sex", "age": "Age in years"}
+    hidden = np.array(
+        [
+            not shown.get((titles[row["variable"]], row["level"], row["label"]), False)
+            for row in table.to_dict("records")
+        ]
+    )
+    return table.assign(
+        n=table["n"].astype(float).mask(hidden), percent=table["percent"].mask(hidden)
+    )
+
+
+def by_group(table: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
+    """Hide small counts of a table whose columns add up to the groups' sizes.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame of int
+        People by some property (rows) and group (columns).
+    minimum : int, default 0
+        Smallest count to show; 0 shows everything. A single row is the groups' sizes, which are
+        public.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same, with "hidden" for small counts and for others from which they could be computed.
+    """
+    if not minimum or len(table) < 2:
+        return table
+    counts = table.to_numpy(dtype=np.int64)
+    totals = []
+    for column in range(counts.shape[1]):
+        flags = np.zeros(counts.shape, dtype=bool)
+        flags[:, column] = True
+        totals.append(flags)
+    return table.astype(object).where(suppress(counts, minimum, totals), HIDDEN)
+
+
+def age_quantiles(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame | None:
+    """Pair age quantiles with normal ones, so many that each stands for enough people.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`alsnb.demographics.age_quantiles`.
+    minimum : int, default 0
+        People that a quantile stands for at least; 0 draws up to 60 quantiles of a group.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        None where the smaller group does not give :data:`FEWEST_QUANTILES`.
+    """
+    if not minimum:
+        return demographics.age_quantiles(participants, points=60)
+    known = participants[participants["age"].notna()]
+    smallest = int(known["label"].value_counts().reindex([0, 1], fill_value=0).min())
+    points = min(60, smallest // minimum)
+    if points < FEWEST_QUANTILES:
+        return None
+    return demographics.age_quantiles(participants, points=points)
+
+
+def age_summary(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
+    """Summarise age by group, single people's ages left out.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`alsnb.demographics.age_summary`.
+    minimum : int, default 0
+        As for :func:`table1`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        group, n, mean, sd, median, min, max, skewness, skew_p; with a minimum without min and max,
+        and the median missing in groups of fewer than twice the minimum.
+    """
+    columns = ["group", "n", "mean", "sd", "median", "min", "max", "skewness", "skew_p"]
+    table = demographics.age_summary(participants)[columns]
+    if not minimum:
+        return table
+    table = table.drop(columns=["min", "max"])
+    return table.assign(median=table["median"].mask(table["n"] < 2 * minimum))
+
+
+def _shown(participants: pd.DataFrame, minimum: int) -> dict[tuple[str, str, int], bool]:
+    """Tell by variable, level and label which counts can be shown; the missing are not."""
+    split = strata(participants, minimum)
+    words = {"F": "women", "M": "men"}
+    found: dict[tuple[str, str, int], bool] = {}
+    counted = demographics.counts(participants)
+    columns = dict(zip((1, 0), split.single.columns, strict=True))
+    visible = split.single.notna().stack().to_dict()
+    for row in counted.to_dict("records"):
+        level = row["level"]
+        if level == demographics.MISSING:
+            continue
+        stratum = words.get(level, level) if row["variable"] == "sex" else f"{level} years"
+        title = "Sex" if row["variable"] == "sex" else "Age in years"
+        found[title, level, row["label"]] = visible.get((stratum, columns[row["label"]]), False)
+    return found

@@ -1,0 +1,266 @@
+"""Mechanics: the gate finds every planted trace of a person, and lets a clean book pass."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from alsnb import disclosure, display, figure_style, figures, parameters, privacy
+
+N = (24, 12)
+rng = np.random.default_rng(3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> tuple[Path, parameters.Parameters]:
+    """A run folder of a made-up real cohort, and its parameters."""
+    folder = tmp_path_factory.mktemp("lab")
+    root, run_dir = folder / "bids", folder / "runs" / "ours"
+    ids = [f"sub-MIL{i:03d}" for i in range(sum(N))]
+    table = pd.DataFrame(
+        {
+            "participant_id": ids,
+            "group": ["ALS"] * N[0] + ["mimic"] * N[1],
+            "age": rng.integers(30, 85, sum(N)),
+            "sex": rng.choice(["F", "M"], sum(N)),
+            "site": rng.choice(["north", "south"], sum(N)),
+            "remarks": [f"seen by Doctor Rossi, visit {i}" for i in range(sum(N))],
+            "birth": [f"19{50 + i % 40}-03-{1 + i % 28:02d}" for i in range(sum(N))],
+        }
+    )
+    for name in ids:
+        (root / name / "anat").mkdir(parents=True)
+    sidecar = {"AcquisitionDateTime": "2019-11-23T10:11:12", "InstitutionName": "Ospedale Verde"}
+    (root / ids[0] / "anat" / f"{ids[0]}_T1w.json").write_text(json.dumps(sidecar))
+    table.to_csv(root / "participants.tsv", sep="\t", index=False)
+    people = table.assign(label=(table["group"] == "ALS").astype(int), age=table["age"] * 1.0)
+    for sub in ("features", "qc", "html/notebooks"):
+        (run_dir / sub).mkdir(parents=True)
+    people.drop(columns=["remarks", "birth", "site"]).to_parquet(run_dir / "cohort.parquet")
+    index = pd.Index(ids, name="participant_id")
+    texture = pd.DataFrame(rng.normal(size=(sum(N), 30)), index).rename(columns="glcm_{}".format)
+    texture.to_parquet(run_dir / "features" / "radiomics.parquet")
+    volumes = pd.DataFrame({"volume_ml": rng.normal(1400, 90, sum(N))}, index)
+    volumes.to_parquet(run_dir / "qc" / "brain_mask.parquet")
+    values = {"bids_root": str(root), "run_dir": str(run_dir), "profile": "bids"}
+    record = {"parameters": parameters.validate(values).model_dump()}
+    (run_dir / "run.json").write_text(json.dumps(record))
+    return run_dir, parameters.validate(values)
+
+
+@pytest.fixture(scope="module")
+def clean(run) -> Path:
+    """A small book that shows what a clean one would."""
+    run_dir, params = run
+    people = pd.read_parquet(run_dir / "cohort.parquet")
+    html = run_dir.parent / "clean"
+    (html / "notebooks").mkdir(parents=True)
+    fewest = params.hidden_below
+    table = figure_style.styled_table(disclosure.table1(people, fewest), "Who is in")
+    ages = display.figure_html(figures.age_distribution(people, smooth=True), "Ages")
+    sexes = display.figure_html(figures.sex_bars(disclosure.counts(people, fewest)), "Sex")
+    body = table._repr_html_() + ages._repr_html_() + sexes._repr_html_()
+    body += "<p>24 ALS + 12 mimic, AUC 0.6213 (0.5012 to 0.7314), made 2026-11-20.</p>"
+    (html / "index.html").write_text(f"<html><body>{body}</body></html>")
+    (html / "notebooks" / "02_describe_cohort.html").write_text(f"<html>{body}</html>")
+    return html
+
+
+@pytest.fixture
+def book(run, clean) -> Path:
+    """A copy of it in the run folder, to plant things in."""
+    html = run[0] / "html"
+    shutil.rmtree(html)
+    shutil.copytree(clean, html)
+    return html
+
+
+def kinds(run_dir: Path) -> set[str]:
+    return {f.kind for f in privacy.publish_check(run_dir)}
+
+
+def test_a_clean_book_passes(run, book):
+    assert privacy.publish_check(run[0]) == []
+
+
+def svg(figure) -> str:
+    data = base64.b64encode(display.figure_html(figure, "x").svg).decode()
+    return f'<img src="data:image/svg+xml;base64,{data}"/>'
+
+
+def face() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(rng.integers(0, 255, (64, 64), dtype=np.uint8)).save(stream, "png")
+    return stream.getvalue()
+
+
+def dots(values) -> str:
+    figure, ax = plt.subplots()
+    ax.plot(values, np.arange(len(values)) % 3, "o")
+    plt.close(figure)
+    return svg(figure)
+
+
+def steps(values) -> str:
+    figure, ax = plt.subplots()
+    ax.ecdf(values)
+    plt.close(figure)
+    return svg(figure)
+
+
+def picture() -> str:
+    figure, ax = plt.subplots()
+    ax.imshow(rng.normal(size=(64, 64)))
+    plt.close(figure)
+    return svg(figure)
+
+
+def row(cells) -> str:
+    return "".join(f"<td>{c}</td>" for c in cells)
+
+
+def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
+    """Text to plant in a page, and the kind that it must be found as."""
+    people = pd.read_parquet(run_dir / "cohort.parquet")
+    first = people.iloc[0]
+    texture = pd.read_parquet(run_dir / "features" / "radiomics.parquet").iloc[5]
+    volumes = pd.read_parquet(run_dir / "qc" / "brain_mask.parquet")["volume_ml"]
+    head = "<tr><th>Age (years)</th><th>sex</th><th>group</th></tr>"
+    one = f"<tr>{row([f'{first.age:.0f}', first.sex, first.group])}</tr>"
+    count = (
+        "<tr><th>stratum</th><th>ALS</th><th>mimic</th></tr>" + f"<tr>{row(['old', 14, 3])}</tr>"
+    )
+    share = f"<tr><th></th><th>mimic (n = 12)</th></tr><tr>{row(['F', '3 (25.0)'])}</tr>"
+    digits = "".join(f"<tr>{row(['x', f'{v:.7f}', f'{w:.7f}'])}</tr>"
+                     for v, w in zip(texture[:1], texture[1:2], strict=True))  # fmt: skip
+    short = f"<tr>{row([f'{v:.4g}' for v in texture[texture.abs() > 0.1][:6]])}</tr>"
+    return {
+        "identifier": ("<p>see sub-MIL007</p>", "participant"),
+        "identifier without sub-": ("<p>as in MIL007.</p>", "participant"),
+        "identifier in an attribute": ('<p data-x="sub-MIL007">a</p>', "participant"),
+        "identifier as an entity": ("<p>sub&#45;MIL007</p>", "participant"),
+        "identifier in a link": ('<a href="x%2Fsub-MIL007">a</a>', "participant"),
+        "identifier in other case": ("<p>SUB-mil007</p>", "participant"),
+        "identifier in a script": ("<script>var a = 'sub-MIL007_T1w'</script>", "participant"),
+        "identifier in a drawing": (dots_title("sub-MIL007"), "participant"),
+        "home": ("<p>/home/rossi/data</p>", "path of this machine"),
+        "run folder": (f"<p>{run_dir}</p>", "path of this machine"),
+        "Windows": (r"<p>C:\Users\rossi\scans</p>", "path of this machine"),
+        "birth": ("<p>born 1950-03-01</p>", "date of a person"),
+        "birth, written": ("<p>born 01.03.1950</p>", "date of a person"),
+        "scan date": ("<p>on 23 November 2019</p>", "date of a person"),
+        "remark": ("<p>Seen by Doctor Rossi, visit 4</p>", "free text of the participants table"),
+        "hospital": ("<p>OSPEDALE VERDE</p>", "free text of the participants table"),
+        "row": (f"<table>{head}{one}</table>", "row of a person"),
+        "two long numbers": (f"<table>{digits}</table>", "row of a person"),
+        "six short numbers": (f"<table>{short}</table>", "row of a person"),
+        "list": (f"<script>v = {volumes.round(6).tolist()}</script>", "values of people"),
+        "dots": (dots(volumes), "a mark for each person"),
+        "dots of a group": (dots(people.loc[people.label == 0, "age"]), "a mark for each person"),
+        "steps": (steps(people.loc[people.label == 1, "age"]), "a mark for each person"),
+        "cell": (f"<table>{count}</table>", "small cell"),
+        "cell with share": (f"<table>{share}</table>", "small cell"),
+        "picture": (
+            f'<img src="data:image/png;base64,{base64.b64encode(face()).decode()}"/>',
+            "picture that may show a face",
+        ),
+        "picture in a drawing": (picture(), "picture that may show a face"),
+    }
+
+
+def dots_title(text: str) -> str:
+    figure, ax = plt.subplots()
+    ax.set_title(text)
+    plt.close(figure)
+    return svg(figure)
+
+
+CASES = (
+    "identifier", "identifier without sub-", "identifier in an attribute",
+    "identifier as an entity", "identifier in a link", "identifier in other case",
+    "identifier in a script", "identifier in a drawing", "home", "run folder", "Windows", "birth",
+    "birth, written", "scan date", "remark", "hospital", "row", "two long numbers",
+    "six short numbers", "list", "dots", "dots of a group", "steps", "cell", "cell with share",
+    "picture", "picture in a drawing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("where", ["page", "staged notebook"])
+def test_whatever_is_planted_is_found(run, book, case, where):
+    text, kind = planted(run[0])[case]
+    if where == "page":
+        page = book / "notebooks" / "02_describe_cohort.html"
+        page.write_text(page.read_text().replace("</html>", f"{text}</html>"))
+    else:
+        page = book / "_sources" / "notebooks" / "02_describe_cohort.ipynb"
+        page.parent.mkdir(parents=True)
+        output = {"output_type": "display_data", "data": {"text/html": [text]}, "metadata": {}}
+        page.write_text(json.dumps({"cells": [{"cell_type": "code", "outputs": [output]}]}))
+    found = [f for f in privacy.publish_check(run[0]) if f.kind == kind]
+    assert found
+    assert all("02_describe_cohort" in f.place for f in found)
+    # What is found is named, not repeated.
+    assert not any("MIL007" in f.said or "Rossi" in f.said for f in found)
+
+
+def test_cases_are_all_of_those_planted(run, book):
+    assert set(CASES) == set(planted(run[0]))
+
+
+def test_papermills_metadata_is_found(run, book):
+    page = book / "_sources" / "notebooks" / "02_describe_cohort.ipynb"
+    page.parent.mkdir(parents=True)
+    metadata = {"papermill": {"input_path": str(run[0] / "x.ipynb"), "parameters": {"a": 1}}}
+    page.write_text(json.dumps({"cells": [], "metadata": metadata}))
+    assert kinds(run[0]) == {"path of this machine"}
+
+
+def test_files_that_no_page_needs_are_found(run, book):
+    (book / "sub.nii.gz").write_bytes(b"x")
+    (book / "table.parquet").write_bytes(b"x")
+    (book / "link.html").symlink_to(run[0] / "run.json")
+    found = [f.place for f in privacy.publish_check(run[0]) if f.kind == "kind of file"]
+    assert found == ["link.html", "sub.nii.gz", "table.parquet"]
+
+
+def test_a_table_to_download_is_read_like_one_on_a_page(run, book):
+    first = pd.read_parquet(run[0] / "cohort.parquet").iloc[3]
+    (book / "x.csv").write_text(f"age,sex,group\n{first.age:.0f},{first.sex},{first.group}\n")
+    assert kinds(run[0]) == {"row of a person"}
+
+
+def test_brains_and_charts_that_the_figure_rooms_mark_pass(run, book):
+    figure, axes = plt.subplots(1, 2)
+    axes[0].imshow(rng.normal(size=(64, 64)), gid=figure_style.BRAIN_ONLY)
+    chart = axes[1].imshow(rng.normal(size=(64, 64)), gid=figure_style.CHART)
+    figure.colorbar(chart)
+    plt.close(figure)
+    (book / "genindex.html").write_text(f"<html>{svg(figure)}</html>")
+    assert privacy.publish_check(run[0]) == []
+
+
+def test_the_command_names_the_places_and_fails(run, book, capsys):
+    from alsnb.cli import main
+
+    assert main(["publish-check", "--run", str(run[0])]) == 0
+    page = book / "index.html"
+    page.write_text(page.read_text() + "<p>sub-MIL007</p>")
+    assert main(["publish-check", "--run", str(run[0])]) == 1
+    said = capsys.readouterr().err
+    assert "index.html: participant: sub…" in said
+    assert "MIL007" not in said
+
+
+def test_a_run_without_a_book_says_what_to_do(tmp_path):
+    with pytest.raises(Exception, match="alsnb book"):
+        privacy.publish_check(tmp_path)
