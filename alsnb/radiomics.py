@@ -6,12 +6,17 @@ necessary, resampling the scan and checking the mask. Its settings are not print
 in ``data/radiomics.yaml`` with their meaning, and every one can be overridden.
 
 Two engines give the same values: ``"pyradiomics"`` is the package as installed, ``"fast"``
-is the package with the surface mesh's coefficients from :mod:`alsnb.convex_diameters`.
+is the package's formulas, given their input by :mod:`alsnb.fast_radiomics`: the mesh's
+diameters from convex hulls, the texture matrices from compiled kernels. What that does not
+cover, such as other distances between neighbours, goes to the package's own classes, with
+the diameters from hulls alone.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
+import json
 import logging
 import warnings
 from collections import OrderedDict
@@ -30,10 +35,10 @@ from numpy.typing import NDArray
 from radiomics import __version__ as pyradiomics_version
 from radiomics import getParameterValidationFiles, imageoperations
 from radiomics.featureextractor import RadiomicsFeatureExtractor
-from radiomics.shape import RadiomicsShape
 
-from alsnb.convex_diameters import calculate_coefficients, principal_variances
 from alsnb.errors import MaskError, ParameterError, ScanError
+from alsnb.fast_radiomics import fast_features
+from alsnb.radiomics_classes import Shape
 from alsnb.scan import AFFINE_TOLERANCE, Scan
 
 Engine = Literal["fast", "pyradiomics"]
@@ -139,7 +144,7 @@ def settings(
         values.pop("binCount", None)
     values.update(chosen)
     result["setting"] = {key: value for key, value in values.items() if value is not None}
-    _validated(result)
+    _check(result)
     return result
 
 
@@ -171,9 +176,9 @@ def radiomics(
         the three 2-D diameters and the grid of a resampling depend on how the file is
         stored. ``"RAS"`` makes them mean the same in files of any orientation.
     engine : {"fast", "pyradiomics"}
-        ``"pyradiomics"`` is the plain package. ``"fast"`` finds the diameters from convex
-        hulls: equal to 1e-9 (relative), and several times faster, the finer the grid the
-        more.
+        ``"pyradiomics"`` is the plain package. ``"fast"`` gives the same values to 1e-6,
+        the diameters to 1e-9 (relative; nearly all agree to 1e-12), many times faster, the
+        finer the grid the more.
 
     Returns
     -------
@@ -201,11 +206,17 @@ def radiomics(
     where: dict[str, Any] = {"subject": scan.subject, "path": scan.path}
     values = settings.get("setting", {})
     may_differ = values.get("correctMask") or values.get("resampledPixelSpacing")
-    image, region = _images(scan, mask, mask_affine, orientation, bool(may_differ))
+    mask = _checked_mask(scan, mask, mask_affine, bool(may_differ))
+    _affine(scan, orientation)  # raises when there is no such orientation
+    _check(settings)
     with _quiet() as complaints, _one_thread():
-        extractor = _validated(settings, engine)
         try:
-            found = extractor.execute(image, region)
+            handed = None
+            if engine == "fast" and mask_affine is None:
+                handed = _fast(scan, mask, settings, orientation)
+            if handed is None:
+                handed = _plain(scan, mask, mask_affine, settings, orientation, engine)
+            found, diagnostics = handed
         except ScanError as error:  # from _Extractor, which does not know the scan
             raise ScanError(error.reason, error.detail, **where) from None
         except ValueError as error:  # every check of the mask that fails
@@ -235,13 +246,13 @@ def radiomics(
     if len(bad):
         shown = ", ".join(bad[:5]) + (", ..." if len(bad) > 5 else "")
         because = f" ({complaints[0]})" if complaints else ""
-        seen = "{n_bins} grey levels in {n_voxels} voxels".format(**extractor.diagnostics)
+        seen = "{n_bins} grey levels in {n_voxels} voxels".format(**diagnostics)
         raise ScanError(
             "radiomics_not_finite",
             f"{len(bad)} features are not finite: {shown}{because}; the region holds {seen}",
             **where,
         )
-    features.attrs.update(extractor.diagnostics)
+    features.attrs.update(diagnostics)
     features.attrs["engine"] = engine
     features.attrs["pyradiomics"] = str(pyradiomics_version).removeprefix("v")
     return features
@@ -260,7 +271,9 @@ class _Extractor(RadiomicsFeatureExtractor):
         """Shape features, by the engine's class."""
         if self.engine != "fast":
             return super().computeShape(image, mask, boundingBox, **kwargs)
-        shape = _FastShape(*imageoperations.cropToTumorMask(image, mask, boundingBox), **kwargs)
+        image, mask = imageoperations.cropToTumorMask(image, mask, boundingBox)
+        inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
+        shape = Shape(inside, image.GetSpacing(), kwargs)
         for name in self.enabledFeatures.get("shape") or ():
             shape.enableFeatureByName(name)
         return OrderedDict(
@@ -291,29 +304,46 @@ class _Extractor(RadiomicsFeatureExtractor):
         return super().computeFeatures(image, mask, imageTypeName, **kwargs)
 
 
-class _FastShape(RadiomicsShape):
-    """Shape features with mesh coefficients and principal axes from counts."""
+def _fast(
+    scan: Scan, mask: NDArray[Any], parameters: Mapping[str, Any], orientation: str
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Hand a scan to the fast engine in one orientation."""
+    affine = _affine(scan, orientation)
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    return fast_features(
+        scan.oriented(orientation),
+        scan.from_stored(mask, orientation),
+        tuple(sizes.tolist()),
+        parameters,
+        functools.partial(_part, affine),
+        MAX_LEVELS,
+    )
 
-    def _initSegmentBasedCalculation(self):
-        self.pixelSpacing = np.array(self.inputImage.GetSpacing()[::-1])
-        self.maskArray = sitk.GetArrayFromImage(self.inputMask) == self.label
-        self.SurfaceArea, self.Volume, self.diameters = calculate_coefficients(
-            self.maskArray, self.pixelSpacing
-        )
-        self.eigenValues = principal_variances(self.maskArray, self.pixelSpacing)
 
-    def getVoxelVolumeFeatureValue(self):
-        """Multiply the number of voxels by their volume (IBSI YEKZ), mm3."""
-        return np.count_nonzero(self.maskArray) * self.pixelSpacing.prod()
-
-
-def _images(
+def _plain(
     scan: Scan,
     mask: NDArray[Any],
     mask_affine: NDArray[np.floating] | None,
+    parameters: Mapping[str, Any],
     orientation: str,
+    engine: Engine,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hand a scan to PyRadiomics."""
+    labels = mask.astype(np.uint8 if mask.dtype == bool else np.uint32)
+    affine = scan.stored_affine if mask_affine is None else np.asarray(mask_affine, dtype=float)
+    region = Scan(scan.subject, scan.path, labels, affine)
+    extractor = _Extractor(deepcopy(dict(parameters)), engine)
+    found = extractor.execute(_itk(scan, orientation), _itk(region, orientation))
+    return found, extractor.diagnostics
+
+
+def _checked_mask(
+    scan: Scan,
+    mask: NDArray[Any],
+    mask_affine: NDArray[np.floating] | None,
     may_differ: bool,
-) -> tuple[sitk.Image, sitk.Image]:
+) -> NDArray[Any]:
+    """Give the mask as an array, if it marks a region of the scan."""
     where: dict[str, Any] = {"subject": scan.subject, "path": scan.path}
     mask = np.asarray(mask)
     if mask.dtype.kind not in "bui":
@@ -335,35 +365,49 @@ def _images(
         raise MaskError("mask_empty", "mask is empty: no voxel is marked", **where)
     if mask.all() and mask.min() == mask.max():  # which PyRadiomics calls "no labels found"
         raise MaskError("mask_full", "mask covers the whole image, so it marks no region", **where)
-    labels = mask.astype(np.uint8 if mask.dtype == bool else np.uint32)
-    region = Scan(scan.subject, scan.path, labels, affine)
-    return _itk(scan, orientation), _itk(region, orientation)
+    return mask
+
+
+def _affine(volume: Scan, orientation: str) -> NDArray[np.floating]:
+    if orientation not in ("as_stored", "RAS"):
+        raise ParameterError(f"orientation is {orientation!r}, expected 'as_stored' or 'RAS'")
+    return volume.stored_affine if orientation == "as_stored" else volume.affine
 
 
 def _itk(volume: Scan, orientation: str) -> sitk.Image:
     """Give a volume to ITK: index order (i, j, k), world left-posterior-superior."""
-    affine = volume.stored_affine if orientation == "as_stored" else volume.affine
-    if orientation not in ("as_stored", "RAS"):
-        raise ParameterError(f"orientation is {orientation!r}, expected 'as_stored' or 'RAS'")
-    array = volume.oriented(orientation)
+    affine = _affine(volume, orientation)
+    return _part(affine, volume.oriented(orientation), (0, 0, 0))
+
+
+def _part(
+    affine: NDArray[np.floating], array: NDArray[Any], first: tuple[int, int, int]
+) -> sitk.Image:
+    """Give voxels of a grid to ITK, of which the first lies at some index of the grid."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))  # wants the slowest axis first
     to_lps = np.diag([-1.0, -1.0, 1.0])
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(sizes.tolist())
     image.SetDirection((to_lps @ affine[:3, :3] / sizes).ravel().tolist())
-    image.SetOrigin((to_lps @ affine[:3, 3]).tolist())
+    image.SetOrigin((to_lps @ (affine[:3, :3] @ first + affine[:3, 3])).tolist())
     return image
 
 
-def _validated(parameters: Mapping[str, Any], engine: Engine = "fast") -> _Extractor:
-    """Make an extractor from parameters that PyRadiomics' own schema accepts."""
+def _check(parameters: Mapping[str, Any]) -> None:
+    """Raise unless PyRadiomics' own schema accepts some parameters."""
     if set(parameters) != set(_PACKAGED) or dict(parameters["imageType"]) != {"Original": {}}:
         raise ParameterError(
             "radiomics settings have other sections than settings() gives; pass its result"
         )
+    _check_by_schema(json.dumps(parameters, default=repr))
+
+
+@functools.lru_cache(maxsize=64)
+def _check_by_schema(parameters: str) -> None:
+    # Reading the schema takes a tenth of a second, so the same settings are checked once.
     with _quiet():
         try:
-            return _Extractor(deepcopy(dict(parameters)), engine)
+            _Extractor(json.loads(parameters), "fast")
         except Exception as error:  # pykwalify raises kinds of its own
             raise ParameterError(f"radiomics settings: {_text(error)}") from error
 
