@@ -241,8 +241,8 @@ def _region(
 
 def _box(marked: NDArray[Any]) -> tuple[slice, slice, slice] | None:
     """Find the smallest box around what is marked."""
-    plane = marked.any(0)
-    lines = (marked.any((1, 2)), plane.any(1), plane.any(0))
+    plane = np.any(marked, axis=0)
+    lines = (np.any(marked, axis=(1, 2)), np.any(plane, axis=1), np.any(plane, axis=0))
     used = [np.flatnonzero(line) for line in lines]
     if not len(used[0]):
         return None

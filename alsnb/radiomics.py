@@ -17,15 +17,11 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-import logging
-import warnings
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,15 +29,12 @@ import SimpleITK as sitk
 import yaml
 from numpy.typing import NDArray
 from radiomics import __version__ as pyradiomics_version
-from radiomics import getParameterValidationFiles, imageoperations
-from radiomics.featureextractor import RadiomicsFeatureExtractor
+from radiomics import getParameterValidationFiles
 
 from alsnb.errors import MaskError, ParameterError, ScanError
 from alsnb.fast_radiomics import fast_features
-from alsnb.radiomics_classes import Shape
+from alsnb.plain_radiomics import MAX_LEVELS, Engine, Extractor, one_thread, quiet
 from alsnb.scan import AFFINE_TOLERANCE, Scan
-
-Engine = Literal["fast", "pyradiomics"]
 
 _PACKAGED: dict[str, Any] = yaml.safe_load(
     (files("alsnb") / "data" / "radiomics.yaml").read_text(encoding="utf-8")
@@ -56,9 +49,8 @@ FEATURE_NAMES: tuple[str, ...] = tuple(
     for name, features in _PACKAGED["featureClass"].items()
     for feature in features
 )
-#: Fewest grey levels that hold a texture at all, and most that are tried: the co-occurrence
-#: matrices of n levels take 13 n² numbers, 0.1 GB at 1024.
-MIN_LEVELS, MAX_LEVELS = 2, 1024
+#: Fewest grey levels that hold a texture at all.
+MIN_LEVELS = 2
 #: Smallest and largest voxel to resample to, mm (those that scans may have).
 _VOXEL_RANGE = (0.05, 20.0)
 
@@ -209,7 +201,7 @@ def radiomics(
     mask = _checked_mask(scan, mask, mask_affine, bool(may_differ))
     _affine(scan, orientation)  # raises when there is no such orientation
     _check(settings)
-    with _quiet() as complaints, _one_thread():
+    with quiet() as complaints, one_thread():
         try:
             handed = None
             if engine == "fast" and mask_affine is None:
@@ -217,7 +209,7 @@ def radiomics(
             if handed is None:
                 handed = _plain(scan, mask, mask_affine, settings, orientation, engine)
             found, diagnostics = handed
-        except ScanError as error:  # from _Extractor, which does not know the scan
+        except ScanError as error:  # from Extractor, which does not know the scan
             raise ScanError(error.reason, error.detail, **where) from None
         except ValueError as error:  # every check of the mask that fails
             if not np.isfinite(scan.stored).all():
@@ -258,52 +250,6 @@ def radiomics(
     return features
 
 
-class _Extractor(RadiomicsFeatureExtractor):
-    """PyRadiomics' extractor, which also notes grey levels and can take the fast mesh."""
-
-    def __init__(self, parameters: dict[str, Any], engine: Engine):
-        super().__init__(parameters)
-        self.settings["additionalInfo"] = False  # hashes and statistics that nothing reads
-        self.engine = engine
-        self.diagnostics: dict[str, Any] = {}
-
-    def computeShape(self, image, mask, boundingBox, **kwargs):
-        """Shape features, by the engine's class."""
-        if self.engine != "fast":
-            return super().computeShape(image, mask, boundingBox, **kwargs)
-        image, mask = imageoperations.cropToTumorMask(image, mask, boundingBox)
-        inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
-        shape = Shape(inside, image.GetSpacing(), kwargs)
-        for name in self.enabledFeatures.get("shape") or ():
-            shape.enableFeatureByName(name)
-        return OrderedDict(
-            (f"original_shape_{name}", value) for name, value in shape.execute().items()
-        )
-
-    def computeFeatures(self, image, mask, imageTypeName, **kwargs):
-        """Features of intensity; notes the grey levels that they see."""
-        inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
-        values = sitk.GetArrayViewFromImage(image)[inside]
-        width = kwargs.get("binWidth", 25) if kwargs.get("binCount") is None else np.inf
-        if np.ptp(values) / width >= MAX_LEVELS:
-            raise ScanError(
-                "radiomics_levels",
-                f"a bin width of {width:g} would make {np.ptp(values) / width:.0f} grey levels "
-                f"of intensities from {values.min():g} to {values.max():g}, expected fewer than "
-                f"{MAX_LEVELS}; raise bin_width or set bin_count",
-            )
-        # The edges depend on the extremes alone, and PyRadiomics finds those in pure Python.
-        edges = imageoperations.getBinEdges(np.array([values.min(), values.max()]), **kwargs)
-        counts = np.bincount(np.digitize(values, edges))
-        self.diagnostics = {
-            "n_voxels": int(values.size),
-            "n_bins": int(np.count_nonzero(counts)),
-            "n_levels": len(counts) - 1,
-            "voxel_mm": tuple(float(s) for s in image.GetSpacing()),
-        }
-        return super().computeFeatures(image, mask, imageTypeName, **kwargs)
-
-
 def _fast(
     scan: Scan, mask: NDArray[Any], parameters: Mapping[str, Any], orientation: str
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -332,7 +278,7 @@ def _plain(
     labels = mask.astype(np.uint8 if mask.dtype == bool else np.uint32)
     affine = scan.stored_affine if mask_affine is None else np.asarray(mask_affine, dtype=float)
     region = Scan(scan.subject, scan.path, labels, affine)
-    extractor = _Extractor(deepcopy(dict(parameters)), engine)
+    extractor = Extractor(deepcopy(dict(parameters)), engine)
     found = extractor.execute(_itk(scan, orientation), _itk(region, orientation))
     return found, extractor.diagnostics
 
@@ -405,44 +351,11 @@ def _check(parameters: Mapping[str, Any]) -> None:
 @functools.lru_cache(maxsize=64)
 def _check_by_schema(parameters: str) -> None:
     # Reading the schema takes a tenth of a second, so the same settings are checked once.
-    with _quiet():
+    with quiet():
         try:
-            _Extractor(json.loads(parameters), "fast")
+            Extractor(json.loads(parameters), "fast")
         except Exception as error:  # pykwalify raises kinds of its own
             raise ParameterError(f"radiomics settings: {_text(error)}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Keep PyRadiomics and its validator silent; give back what they called an error."""
-    complaints: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            complaints.append(record.getMessage().strip().splitlines()[-1])
-
-    logs = [logging.getLogger(name) for name in ("radiomics", "pykwalify.core")]
-    before = [(log.handlers, log.propagate) for log in logs]
-    try:
-        for log in logs:
-            log.handlers, log.propagate = [Collector(logging.ERROR)], False
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            yield complaints
-    finally:
-        for log, (handlers, propagate) in zip(logs, before, strict=True):
-            log.handlers, log.propagate = handlers, propagate
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let ITK use one thread: its sums, so last digits, depend on the number of threads."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _known_settings() -> list[str]:

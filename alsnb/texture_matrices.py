@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from radiomics import cMatrices
 
 Levels = NDArray[np.unsignedinteger]
 
@@ -311,34 +310,3 @@ def _zones(padded):  # pragma: no cover - compiled
             found[k] = sizes[i]
             k += 1
     return levels, found
-
-
-def c_matrices(
-    levels: NDArray[np.integer], mask: NDArray[np.bool_], n_levels: int
-) -> dict[str, NDArray[np.float64]]:
-    """Give the same matrices by PyRadiomics' C code, to compare with.
-
-    Parameters
-    ----------
-    levels : numpy.ndarray
-        Grey levels of the region's box, shape (z, y, x).
-    mask : numpy.ndarray
-        The region, same shape, bool.
-    n_levels : int
-        Highest grey level, Ng.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Keys and shapes as the fields of :class:`TextureMatrices`, with all sizes of zones.
-    """
-    one = np.array([1])
-    size = int(mask.sum())
-    image = levels.astype(int)
-    glcm, angles = cMatrices.calculate_glcm(image, mask, one, n_levels, False, 0)
-    glrlm, _ = cMatrices.calculate_glrlm(image, mask, n_levels, max(mask.shape), False, 0)
-    gldm = cMatrices.calculate_gldm(image, mask, one, n_levels, 0, False, 0)
-    ngtdm = cMatrices.calculate_ngtdm(image, mask, one, n_levels, False, 0)
-    glszm = cMatrices.calculate_glszm(image, mask, n_levels, size, False, 0)
-    found = {"glcm": glcm, "glrlm": glrlm, "gldm": gldm, "ngtdm": ngtdm, "glszm": glszm}
-    return {name: matrix[0] for name, matrix in found.items()} | {"angles": angles}
