@@ -106,6 +106,11 @@ class RadiomicsExtractor:
         *_COMMON,
         "alsnb.radiomics",
         "alsnb.convex_diameters",
+        "alsnb.fast_radiomics",
+        "alsnb.plain_radiomics",
+        "alsnb.radiomics_classes",
+        "alsnb.texture_matrices",
+        "numba",
         "radiomics",
         "SimpleITK",
     )

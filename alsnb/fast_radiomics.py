@@ -61,8 +61,6 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 }
 #: Kinds of voxel that ITK and numpy treat alike.
 _DTYPES = ("f4", "f8", "u1", "i1", "u2", "i2", "u4", "i4")
-#: The largest integers whose squares' sum over a scan (2^29 voxels) is exact in float64.
-_EXACT = 2.0**53
 
 
 class Region(NamedTuple):
@@ -269,11 +267,13 @@ def mean_and_deviation(
     deviation : float
         By n - 1, same units; not finite where the image isn't.
     """
-    in_memory_order = image.ravel(order="K")
+    # Sums of integers are exact in any order: that of memory, unflipped, needs no copy.
+    flips = tuple(slice(None, None, -1 if stride < 0 else 1) for stride in image.strides)
+    in_memory_order = image[flips].ravel(order="K")
     if in_memory_order.dtype not in (np.float32, np.float64):
         in_memory_order = in_memory_order.astype(float)
     whole, total, squares = _integer_sums(in_memory_order)
-    if whole and squares < _EXACT:  # then ITK's compensated sums are exact too
+    if whole:  # then ITK's compensated sums are exact too
         n = image.size
         variance = (float(squares) - float(total) * float(total) / n) / (n - 1)
         return float(total) / n, float(np.sqrt(variance))
@@ -284,7 +284,7 @@ def mean_and_deviation(
 
 @compiled
 def _integer_sums(values):  # pragma: no cover - compiled
-    """Whether all values are integers, their sum and that of their squares."""
+    """Whether all are integers whose sums float64 holds exactly, and those sums."""
     total = squares = 0
     for value in values:
         whole = int(value) if abs(value) < 1e8 else 0

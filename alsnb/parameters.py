@@ -94,7 +94,7 @@ class Parameters(BaseModel):
     radiomics_resample_mm: float = _field(0.0, "Isotropic voxel size to resample to; 0: as stored", "Radiomics", "mm", ge=0, le=10)
     radiomics_bin_count: int = _field(32, "Grey levels of the texture matrices", "Radiomics", "levels", ge=2, le=1024)
     radiomics_minimum_voxels: int = _field(100, "Mask check: a brain of fewer voxels is not measured", "Radiomics", "voxels", ge=2)
-    radiomics_engine: Literal["fast", "pyradiomics"] = _field("fast", "fast: diameters from the convex hull, every value PyRadiomics' own", "Radiomics")
+    radiomics_engine: Literal["fast", "pyradiomics"] = _field("fast", "fast: PyRadiomics' formulas on compiled counts, the same values", "Radiomics")
 
     # Deep features
     weights: str = _field("simulated", "Weights of the 3D-CNN: simulated (shipped), adnet (the authors', downloaded) or a file", "Deep features", min_length=1)

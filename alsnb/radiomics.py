@@ -253,7 +253,9 @@ def radiomics(
 def _fast(
     scan: Scan, mask: NDArray[Any], parameters: Mapping[str, Any], orientation: str
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Hand a scan to the fast engine in one orientation."""
+    """Hand a scan to the fast engine in one orientation, if it knows all that is asked for."""
+    if parameters["featureClass"] != _PACKAGED["featureClass"]:
+        return None
     affine = _affine(scan, orientation)
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     return fast_features(
