@@ -360,6 +360,7 @@ def _check_by_schema(parameters: str) -> None:
             raise ParameterError(f"radiomics settings: {_text(error)}") from error
 
 
+@functools.cache
 def _known_settings() -> list[str]:
     """Every key that PyRadiomics' own schema allows in its ``setting`` section."""
     schema = yaml.safe_load(Path(getParameterValidationFiles()[0]).read_text(encoding="utf-8"))
