@@ -8,7 +8,6 @@ beforehand, takes it.
 
 import json
 import logging
-import resource
 import sys
 import tempfile
 import time
@@ -65,6 +64,15 @@ def mirp(image, mask):
     return sum(name.startswith(prefixes) for name in table.columns)
 
 
+def _peak_mib():
+    # Not ru_maxrss, which starts from what the parent held when it made this process.
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:  # no Linux
+        return float("nan")
+    return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM")) / 1024
+
+
 def _tiny(folder):
     import nibabel as nib
     import numpy as np
@@ -92,7 +100,7 @@ def main(tool, image, mask):
     wall, cpu = time.perf_counter(), time.process_time()
     n_features = call(image, mask)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = _peak_mib()
     found = {"wall": wall, "cpu": cpu, "first": first, "peak_mib": peak, "features": n_features}
     print("RESULT " + json.dumps(found))
 
