@@ -21,7 +21,7 @@ STAGES = {
     "01_simulate_cohort": ("cohort", "masks", "radiomics"),
     "02_describe_cohort": ("cohort",),
     "03_measure_intensities": ("intensities",),
-    "04_extract_brain": ("masks",),
+    "04_extract_brain": ("masks", "quality", "radiomics"),
     "05_compute_radiomics": ("masks", "radiomics"),
     "06_embed_scans": ("embeddings",),
     "07_classify_representations": ("masks", "radiomics", "embeddings", "classification"),
@@ -37,10 +37,11 @@ STAGES = {
 #: Sections of the parameters that decide what a stage gives.
 SECTIONS = {
     "cohort": ("Cohort", "Simulated cohort"),
-    "intensities": ("Intensities",),
+    "intensities": ("Intensities", "Brain extraction", "Quality"),
     "masks": ("Brain extraction",),
-    "radiomics": ("Radiomics",),
-    "embeddings": ("Deep features",),
+    "quality": ("Brain extraction", "Quality"),
+    "radiomics": ("Radiomics", "Brain extraction", "Quality"),
+    "embeddings": ("Deep features", "Brain extraction", "Quality"),
     "classification": ("Classification",),
     "nested": ("Classification",),
     "honest": ("Honest evaluation", "Classification"),
@@ -55,6 +56,7 @@ SECTIONS = {
     # A switch may be turned on the run's own features too.
     "switches": (
         "From text to code", "Classification", "Brain extraction", "Radiomics", "Deep features",
+        "Quality",
     ),
 }  # fmt: skip
 

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alsnb import baselines, delong, features
+from alsnb import baselines, delong
 from alsnb.cohort import MISSING
 from alsnb.errors import CohortError
-from alsnb.noise import NoiseExtractor
 
 if TYPE_CHECKING:
     from alsnb.study import Study
@@ -122,7 +121,7 @@ def gather(study: Study, people: pd.Index) -> Confounds:
     asked = list(study.params.confound_columns)
     if unknown := [c for c in asked if c not in listed]:
         raise CohortError(f"confound_columns names {', '.join(unknown)}, not in participants.tsv")
-    sites = [c for c in listed if re.sub(r"[_-]", "", str(c)).lower() in SITE_COLUMNS]
+    sites = site_columns(listed)
     found = {
         "age": rows[["age"]].astype(float),
         "sex": rows[["sex"]].astype(object),
@@ -200,6 +199,22 @@ def read_participants(root: str | Path, id_column: str) -> pd.DataFrame:
     return table[~table.index.duplicated()]
 
 
+def site_columns(listed: pd.DataFrame) -> list[str]:
+    """Name the columns of a participants.tsv that tell a site or a scanner.
+
+    Parameters
+    ----------
+    listed : pandas.DataFrame
+        From :func:`read_participants`.
+
+    Returns
+    -------
+    list of str
+        Those of `SITE_COLUMNS`, however they are written.
+    """
+    return [str(c) for c in listed if re.sub(r"[_-]", "", str(c)).lower() in SITE_COLUMNS]
+
+
 def read_sidecar(scan: str | Path, root: str | Path) -> dict[str, Any]:
     """Read what the JSON sidecar of a scan says of scanner and sequence.
 
@@ -263,18 +278,11 @@ def _taken(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 def _quality(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     masks = study.masks
-    paths = {s: str(p) for s, p in masks.artifacts.items() if s in rows.index}
-    scans = rows.loc[list(paths)].reset_index().assign(brain_mask=list(paths.values()))
-    extractor: Any = NoiseExtractor()
-    noise = features.extract(
-        scans, extractor, study.run_dir / "store", n_jobs=study.params.n_jobs,
-        progress=study.progress,
-    )  # fmt: skip
     numbers = masks.diagnostics.reindex(rows.index)
     table = _taken(numbers, QUALITY).astype(float)
     outside = pd.to_numeric(numbers["mean_outside"], errors="coerce")
     table["inside_over_outside"] = numbers["mean_inside"].astype(float) / outside.where(outside > 0)
-    return table.assign(snr=noise.features["snr"].reindex(rows.index))
+    return table.assign(snr=study.quality.numbers["snr"].reindex(rows.index))
 
 
 def predictability(

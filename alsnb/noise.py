@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from alsnb.errors import ScanError
-from alsnb.features import Record
-from alsnb.scan import load_mask, load_scan
 
 #: Standard deviation of a normal distribution over its median absolute deviation.
 MAD_TO_SD = 1.4826
@@ -48,30 +41,3 @@ def noise_sd(data: NDArray[Any], mask: NDArray[Any]) -> float:
         return float("nan")
     spread = np.median(np.abs(differences - np.median(differences)))
     return float(MAD_TO_SD * spread / np.sqrt(6))
-
-
-@dataclass(frozen=True)
-class NoiseExtractor:
-    """Noise and signal-to-noise ratio inside the brain mask, for `alsnb.features.extract`."""
-
-    name: ClassVar[str] = "noise"
-    modules: ClassVar[tuple[str, ...]] = ("alsnb.scan", "alsnb.noise")
-    artifact: ClassVar[str] = ""
-
-    def settings(self) -> dict[str, Any]:
-        """Plain values that decide the result."""
-        return {}
-
-    def inputs(self, row: Mapping[str, Any]) -> list[Path]:
-        """Name the scan and its brain mask."""
-        return [Path(row["t1w"]), Path(row["brain_mask"])]
-
-    def extract(self, row: Mapping[str, Any], artifact: Path) -> Record:
-        """Measure one scan."""
-        scan = load_scan(row["t1w"], row["participant_id"])
-        mask = scan.from_stored(load_mask(row["brain_mask"], scan)).astype(bool)
-        sd = noise_sd(scan.data, mask)
-        if not np.isfinite(sd) or sd <= 0:
-            raise ScanError("noise", "no noise can be measured", subject=row["participant_id"])
-        snr = float(np.mean(scan.data[mask])) / sd
-        return Record({"noise_sd": sd, "snr": snr})

@@ -89,6 +89,10 @@ class Parameters(BaseModel):
     mask_threshold: float = _field(0.5, "Probability above which DeepBrain's voxel is brain", "Brain extraction", "probability", gt=0, lt=1)
     mask_root: str = _field("", "BIDS derivatives folder with *_desc-brain_mask.nii.gz; empty: bids_root/derivatives", "Brain extraction")
 
+    # Quality
+    exclude_flagged: bool = _field(False, "Leave out of all features the scans that quality control flags; they are listed with the reason", "Quality")
+    quality_limit: float = _field(3.5, "Modified z-score from which a quality number stands out of its cohort", "Quality", gt=0, le=100)
+
     # Radiomics
     radiomics_normalize: bool = _field(True, "Z-score the scan before the features are computed", "Radiomics")
     radiomics_resample_mm: float = _field(0.0, "Isotropic voxel size to resample to; 0: as stored", "Radiomics", "mm", ge=0, le=10)

@@ -88,7 +88,8 @@ def run(
         for stage in stages:
             table = getattr(study, stage)
             if stage == "masks" and "classification" in stages:
-                preflight.require(study, study.labels(table.features.index), protocols=planned)
+                people = study.kept(table.features.index)
+                preflight.require(study, study.labels(people), protocols=planned)
         inputs = study.input_hash()
         # Everything is in the store by now, so notebooks need not wait for one another.
         calls = [

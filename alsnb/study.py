@@ -131,16 +131,46 @@ class Study(Pages):
     def masks(self) -> features.FeatureTable:
         """Brain masks (``artifacts``) and their quality numbers."""
         p = self.params
-        return self._extract(self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold))
+        return self.extract(self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold))
+
+    @functools.cached_property
+    def quality(self):
+        """Quality of scans and masks, and who is flagged: :class:`alsnb.quality_study.Quality`."""
+        from alsnb import quality_study
+
+        return quality_study.run(self)
+
+    def kept(self, index: pd.Index) -> pd.Index:
+        """Leave out those flagged for their quality, where `exclude_flagged` asks for it.
+
+        Parameters
+        ----------
+        index : pandas.Index
+            ``participant_id``.
+
+        Returns
+        -------
+        pandas.Index
+            The rest, in the same order; everybody by default.
+        """
+        if not self.params.exclude_flagged:
+            return index
+        return index[~index.isin(self.quality.flagged.people)]
 
     @functools.cached_property
     def intensities(self) -> features.FeatureTable:
         """Share of non-zero voxels by intensity bin."""
-        return self._extract(self._extractors.IntensityExtractor(self.params.histogram_bin_width))
+        extractor = self._extractors.IntensityExtractor(self.params.histogram_bin_width)
+        return self._kept(self.extract(extractor), extractor.name)
 
     @functools.cached_property
     def radiomics(self) -> features.FeatureTable:
         """The 107 PyRadiomics features."""
+        return self._kept(self.all_radiomics, "radiomics")
+
+    @functools.cached_property
+    def all_radiomics(self) -> features.FeatureTable:
+        """The same of everybody, flagged or not."""
         p = self.params
         extractor = self._extractors.RadiomicsExtractor(
             normalize=p.radiomics_normalize,
@@ -149,15 +179,14 @@ class Study(Pages):
             minimum_voxels=p.radiomics_minimum_voxels,
             engine=p.radiomics_engine,
         )
-        return self._extract(extractor, self._with_masks())
+        return self.extract(extractor, self.with_masks())
 
     @functools.cached_property
     def embeddings(self) -> features.FeatureTable:
         """Layers 7 and 8 of the 3D-CNN, 256 values each."""
         p = self.params
-        return self._extract(
-            self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation)
-        )
+        extractor = self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation)
+        return self._kept(self.extract(extractor), extractor.name)
 
     def representation(self, name: str) -> pd.DataFrame:
         """Feature matrix of one representation.
@@ -323,6 +352,8 @@ class Study(Pages):
         for stage in ("masks", "intensities", "radiomics", "embeddings"):
             if stage in self.__dict__:
                 parts.append(self.__dict__[stage].failures)
+        if self.params.exclude_flagged and "quality" in self.__dict__:
+            parts.append(self.quality.failures())
         columns = ["participant_id", "stage", "reason", "detail"]
         return pd.concat(parts, ignore_index=True)[columns]
 
@@ -366,7 +397,8 @@ class Study(Pages):
 
         return extractors
 
-    def _extract(self, extractor: Any, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+    def extract(self, extractor: Any, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+        """Run an extractor over the cohort, or some rows of it, and write its tables."""
         rows = self.cohort.participants if rows is None else rows
         rows = rows[rows["t1w"] != ""]
         table = features.extract(
@@ -384,7 +416,15 @@ class Study(Pages):
         features.write_table(qc / f"{extractor.name}_failures.parquet", table.failures)
         return table
 
-    def _with_masks(self) -> pd.DataFrame:
+    def _kept(self, table: features.FeatureTable, name: str) -> features.FeatureTable:
+        if not self.params.exclude_flagged:
+            return table
+        from alsnb import quality_study
+
+        return quality_study.without_flagged(self, table, name)
+
+    def with_masks(self) -> pd.DataFrame:
+        """Give the rows of the cohort that have a mask, its path in ``brain_mask``."""
         rows = self.cohort.participants
         paths = rows["participant_id"].map({s: str(p) for s, p in self.masks.artifacts.items()})
         return rows.assign(brain_mask=paths)[paths.notna()]
