@@ -148,10 +148,11 @@ def associations(table: pd.DataFrame, labels: pd.Series, seed: int = 0) -> pd.Da
     Returns
     -------
     pandas.DataFrame
-        ``property``, ``values`` (how many), ``test``, ``size`` (Cramér's V; 0 no association, 1 one tells
-        the other), ``p``, ``p_holm`` (corrected for the number of properties). Pearson's
-        chi-square; where an expected count is below five Fisher's exact test (two by two), or the
-        chi-square of permuted labels. Numbers of more than eight values are compared by rank.
+        ``property``, ``values`` (how many), ``test``, ``size`` (Cramér's V: 0 no
+        association, 1 where one tells the other), ``p``, ``p_holm`` (corrected for the number of
+        properties). Pearson's chi-square; where an expected count is below five Fisher's exact
+        test (two by two), or the chi-square of permuted labels. Numbers of more than eight values
+        are compared by rank, and ``size`` is Somers' d.
     """
     rows = []
     for name, column in table.items():

@@ -99,11 +99,14 @@ class Flagged:
         What was not looked for, and why.
     joint : list of str
         Numbers of the joint distance.
+    z : pandas.DataFrame
+        Modified z-scores, index ``participant_id``, a column a number; empty for few scans.
     """
 
     table: pd.DataFrame
     notes: list[str]
     joint: list[str]
+    z: pd.DataFrame
 
     @property
     def people(self) -> pd.Index:
@@ -165,7 +168,7 @@ def flags(numbers: pd.DataFrame, limit: float = 3.5, unmeasured: Sequence[str] =
     table = pd.DataFrame(found, columns=columns)
     order = {s: i for i, s in enumerate([*numbers.index, *unmeasured])}
     table = table.sort_values("participant_id", key=lambda s: s.map(order), kind="stable")
-    return Flagged(table.reset_index(drop=True), notes, chosen)
+    return Flagged(table.reset_index(drop=True), notes, chosen, z)
 
 
 def robust_z(values: pd.Series, metric: Metric) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,24 @@ class Quality:
                 "detail": said.to_numpy(),
             }
         )
+
+    def table(self, participants: pd.DataFrame) -> pd.DataFrame:
+        """Join the numbers to the participants' groups.
+
+        Parameters
+        ----------
+        participants : pandas.DataFrame
+            ``participant_id``, ``label``, ``group``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``participant_id``: the numbers, ``label``, ``group``, and ``flag``, what stands
+            out, without a number; empty where nothing does.
+        """
+        people = participants.set_index("participant_id")[["label", "group"]]
+        said = self.flagged.kinds().reindex(self.numbers.index).fillna("")
+        return self.numbers.drop(columns="flag").join(people).assign(flag=said)
 
     def mean_numbers(self) -> pd.DataFrame:
         """Give the numbers that are judged, named in words.
@@ -161,13 +180,14 @@ def losses(quality: Quality, participants: pd.DataFrame, minimum: int = 0) -> pd
     Returns
     -------
     pandas.DataFrame
-        Rows "not flagged" and "flagged", a column a group.
+        Rows "not flagged" and, where anybody is, "flagged"; a column a group.
     """
     people = participants.set_index("participant_id")["group"]
     everybody = people[people.index.isin([*quality.numbers.index, *quality.flagged.people])]
     state = np.where(everybody.index.isin(quality.flagged.people), "flagged", "not flagged")
     table = pd.crosstab(pd.Series(state, index=everybody.index, name="scan"), everybody)
-    table = table.reindex(["not flagged", "flagged"], fill_value=0)
+    rows = ["not flagged", "flagged"] if len(quality.flagged.people) else ["not flagged"]
+    table = table.reindex(rows, fill_value=0)
     return disclosure.by_group(table.rename_axis(columns=None), minimum)
 
 
@@ -192,6 +212,117 @@ def kinds(quality: Quality, participants: pd.DataFrame, minimum: int = 0) -> pd.
     counted = counted.loc[counted.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     # Reasons overlap and add up to no public total, so each count stands for itself.
     return counted.astype(object).where(counted >= minimum, disclosure.HIDDEN)
+
+
+def second_opinion(table: pd.DataFrame) -> str:
+    """Say how well the masks agree with those of the second method.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :meth:`Quality.table`.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    parts = []
+    own = table[table["second_method"] == "threshold"]
+    if len(own):
+        parts.append(
+            f"The second mask overlaps with the first by a mean Dice of "
+            f"{own['agreement'].mean():.3f} (standard deviation {own['agreement'].std():.3f}, "
+            f"{len(own)} scans). It errs for other reasons, so where both agree neither is likely "
+            "to be wrong by much."
+        )
+    if bare := len(table) - len(own):
+        which = "All scans" if bare == len(table) else f"{bare} of {len(table)} scans"
+        parts.append(
+            f"{which} are brain-extracted: the second mask is their non-zero region, and to agree "
+            "with it proves nothing about the tool that removed the skull."
+        )
+    return " ".join(parts)
+
+
+def flag_story(quality: Quality) -> str:
+    """Say how many scans are flagged, and what could not be looked for.
+
+    Parameters
+    ----------
+    quality : Quality
+        From :func:`measure`.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    n, everybody = len(quality.flagged.people), len(quality.numbers)
+    parts = [f"{n} of {everybody} scans are flagged." if n else "No scan is flagged."]
+    if quality.flagged.joint:
+        titles = {m.name: m.title for m in METRICS}
+        parts.append(f"Judged together: {', '.join(titles[c] for c in quality.flagged.joint)}.")
+    parts += [f"{note[0].upper()}{note[1:]}." for note in quality.flagged.notes]
+    return " ".join(parts)
+
+
+def drawn_story(quality: Quality, drawn: Sequence[str], *, hidden: bool) -> str:
+    """List why each scan that is drawn is flagged.
+
+    Parameters
+    ----------
+    quality : Quality
+        From :func:`measure`.
+    drawn : sequence of str
+        ``participant_id`` of each, which is not told.
+    hidden : bool
+        Leave out numbers, which are one person's.
+
+    Returns
+    -------
+    str
+        Markdown, a numbered list.
+    """
+    said = quality.flagged.kinds() if hidden else quality.flagged.reasons()
+    lines = [f"{i}. {said[s][0].upper()}{said[s][1:]}." for i, s in enumerate(drawn, 1)]
+    more = len(quality.flagged.people) - len(drawn)
+    lines += [f"\n{more} more are flagged and not drawn."] if more else []
+    return "\n".join(lines)
+
+
+def comparison_story(table: pd.DataFrame, *, excluded: bool) -> str:
+    """Say what leaving out those flagged does to the declared test.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`compare`.
+    excluded : bool
+        Whether this run leaves them out.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if len(table) < 2:
+        return "Nobody with features is flagged, so there is nothing to compare."
+    does = "leaves them out" if excluded else "keeps them"
+    head = f"This run {does} (`exclude_flagged` is {str(excluded).lower()})."
+    first, second = table.iloc[0], table.iloc[1]
+    if np.isnan(second["auc"]):
+        return f"{head} Without them the test can't be run: {second['note']}."
+    change = float(second["auc"] - first["auc"])
+    half = float(first["upper"] - first["lower"]) / 2
+    size = "within" if abs(change) <= half else "beyond"
+    same = (first["p"] < 0.05) == (second["p"] < 0.05)
+    said = "stays the same" if same else "changes"
+    moved = f"{change:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return (
+        f"{head} Without them the AUC changes by {moved}, {size} half the width of its interval "
+        f"({half:.2f}); whether *p* is below 0.05 {said}."
+    )
 
 
 def compare(

@@ -78,7 +78,8 @@ def second_mask(scan: Scan) -> SecondMask:
 
 def _threshold_mask(voxels: NDArray[np.float32], zooms: Sequence[float]) -> Flags:
     out = np.zeros(voxels.shape, dtype=bool)
-    known = voxels[voxels != 0]
+    few = voxels[::2, ::2, ::2]  # an eighth of the voxels is plenty for two percentiles
+    known = few[few != 0]
     if not known.size:
         return out
     low, high = np.percentile(known, (2, 98))
@@ -92,9 +93,9 @@ def _threshold_mask(voxels: NDArray[np.float32], zooms: Sequence[float]) -> Flag
         slice(max(s.start - r, 0), s.stop + r)
         for s, r in zip(ndimage.find_objects(core.astype(np.uint8))[0], room, strict=True)
     )
-    # A little further than it was eroded: erosion rounds off what is convex.
-    back = ndimage.binary_dilation(core[box], _ball(ERODED_MM + 2, zooms)) & inside[box]
-    closed = _closed(back, CLOSED_MM, zooms) | back
+    # A box reaches further than the ball that eroded, which rounded off what is convex.
+    back = _moved(core[box], ERODED_MM, zooms) & inside[box]
+    closed = _moved(_moved(back, CLOSED_MM, zooms), -CLOSED_MM, zooms) | back
     holes, _ = ndimage.label(np.pad(~closed, 1, constant_values=True))
     out[box] = (holes != holes[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return out
@@ -113,10 +114,14 @@ def largest_piece(mask: Flags) -> Flags:
     numpy.ndarray of bool
         Same shape.
     """
-    labels, number = ndimage.label(mask)
-    if number < 2:
+    if not mask.any():
         return mask
-    return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    # Labelling the smallest box alone saves most of the time.
+    box = ndimage.find_objects(mask.view(np.uint8))[0]
+    labels, _ = ndimage.label(mask[box])
+    out = np.zeros_like(mask)
+    out[box] = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    return out
 
 
 def _bright(voxels: NDArray[np.float32], head: Flags, zooms: Sequence[float]) -> float:
@@ -142,10 +147,10 @@ def _ball(radius: float, zooms: Sequence[float]) -> Flags:
     return squares[0] + squares[1] + squares[2] <= radius**2
 
 
-def _closed(mask: Flags, radius: float, zooms: Sequence[float]) -> Flags:
-    """Dilate and erode by a box, axis by axis, which costs a fraction of a ball."""
-    out = mask.astype(np.uint8)
-    for step in (ndimage.maximum_filter1d, ndimage.minimum_filter1d):
-        for axis, zoom in enumerate(zooms):
-            out = step(out, 2 * int(radius // zoom) + 1, axis=axis, mode="constant")
+def _moved(mask: Flags, distance: float, zooms: Sequence[float]) -> Flags:
+    """Dilate, or erode if negative, by a box axis by axis, which costs a fraction of a ball."""
+    step = ndimage.maximum_filter1d if distance > 0 else ndimage.minimum_filter1d
+    out = mask.view(np.uint8)
+    for axis, zoom in enumerate(zooms):
+        out = step(out, 2 * int(abs(distance) // zoom) + 1, axis=axis, mode="constant")
     return out.astype(bool)
