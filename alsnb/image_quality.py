@@ -14,7 +14,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.stats import median_abs_deviation
 from skimage.filters import threshold_multiotsu, threshold_otsu
 
@@ -23,7 +22,7 @@ from alsnb.errors import MaskError
 from alsnb.features import Record
 from alsnb.noise import noise_sd
 from alsnb.scan import Scan, load_mask, load_scan
-from alsnb.second_mask import largest_piece, second_mask
+from alsnb.second_mask import largest_piece, moved, second_mask
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
@@ -265,22 +264,15 @@ def head_and_air(data: Floats, zooms: tuple[float, float, float]) -> tuple[Flags
     Returns
     -------
     head, air : numpy.ndarray of bool
-        The head is the largest piece above Otsu's threshold, air what lies beyond its box of
-        sight: not in the head, and not between its voxels along any axis within 6 mm.
+        Air is what can be reached from outside without coming within 6 mm of anything bright;
+        the head is what lies inside, dark bone and sinuses too. Bright is half of Otsu's threshold.
     """
     known = np.asarray(data)
     if not np.ptp(known) > 0:
         return np.zeros(known.shape, dtype=bool), np.ones(known.shape, dtype=bool)
-    head = largest_piece(known > 0.5 * threshold_otsu(np.clip(known, None, _ceiling(known))))
-    near = head.astype(np.uint8)
-    for axis, zoom in enumerate(zooms):
-        size = 2 * int(np.ceil(AIR_MM / zoom)) + 1
-        near = ndimage.maximum_filter1d(near, size, axis=axis, mode="constant")
-    # Dark bone and sinuses are no air: only what can be reached from outside is.
-    outside, number = ndimage.label(near == 0)
-    if not number:
-        return head, np.zeros(head.shape, dtype=bool)
-    return head, outside == 1 + int(np.bincount(outside.ravel())[1:].argmax())
+    bright = known > 0.5 * threshold_otsu(np.clip(known, None, _ceiling(known)))
+    air = largest_piece(~moved(bright, AIR_MM, zooms))
+    return moved(~air, -AIR_MM, zooms), air
 
 
 def _ceiling(data: Floats) -> float:

@@ -141,8 +141,9 @@ def distances(
     matplotlib.figure.Figure
     """
     reach = 2 * limit
+    z = z.loc[:, z.std() > 1e-6]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(z.columns) + 1.3))
-    titles = {m.name: m.title for m in METRICS}
+    titles, sides = ({m.name: getattr(m, k) for m in METRICS} for k in ("title", "side"))
     for row, name in enumerate(z):
         for place, (label, group, own) in enumerate(groups_of(table.loc[z.index])):
             values = z[name].loc[own.index].dropna().to_numpy(float)
@@ -156,6 +157,11 @@ def distances(
                 np.clip(values, -reach, reach), y, GROUP_MARKERS[label], markersize=2.5,
                 alpha=0.5, color=GROUP_COLOURS[label], label=text,
             )  # fmt: skip
+            out = np.abs(values) > limit
+            if sides.get(name, "both") != "both":
+                out &= (values < 0) if sides[name] == "low" else (values > 0)
+            if out.any():
+                ax.plot(np.clip(values[out], -reach, reach), y[out], "kx", label="stands out")
     for edge in (-limit, limit):
         ax.axvline(edge, color=REFERENCE, linestyle="--", linewidth=1, label="limit")
     ax.set_yticks(range(len(z.columns)), [titles.get(str(c), str(c)) for c in z])
@@ -171,10 +177,12 @@ def _density(
     ax: plt.Axes, values: np.ndarray, base: float, label: int, text: str, reach: float
 ) -> None:
     look: dict[str, Any] = {"color": GROUP_COLOURS[label], "linestyle": group_line(label)}
-    if len(np.unique(values)) < 2:
+    spread = float(values.std()) if len(values) else 0.0
+    if spread < 1e-6:
         ax.plot([], [], label=text, **look)
         return
-    density = gaussian_kde(values)
+    # Where all are nearly alike a curve must still be wide enough to be seen.
+    density = gaussian_kde(values, max(len(values) ** -0.2, 0.15 / spread))
     grid = np.linspace(-reach, reach, 200)
     height = density(grid)
     ax.plot(grid, base + 0.12 - 0.28 * height / height.max(), label=text, **look)

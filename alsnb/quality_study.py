@@ -259,7 +259,8 @@ def flag_story(quality: Quality) -> str:
         Markdown.
     """
     n, everybody = len(quality.flagged.people), len(quality.numbers)
-    parts = [f"{n} of {everybody} scans are flagged." if n else "No scan is flagged."]
+    verb = "is" if n == 1 else "are"
+    parts = [f"{n} of {everybody} scans {verb} flagged." if n else "No scan is flagged."]
     if quality.flagged.joint:
         titles = {m.name: m.title for m in METRICS}
         parts.append(f"Judged together: {', '.join(titles[c] for c in quality.flagged.joint)}.")

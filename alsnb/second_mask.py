@@ -94,8 +94,8 @@ def _threshold_mask(voxels: NDArray[np.float32], zooms: Sequence[float]) -> Flag
         for s, r in zip(ndimage.find_objects(core.astype(np.uint8))[0], room, strict=True)
     )
     # A box reaches further than the ball that eroded, which rounded off what is convex.
-    back = _moved(core[box], ERODED_MM, zooms) & inside[box]
-    closed = _moved(_moved(back, CLOSED_MM, zooms), -CLOSED_MM, zooms) | back
+    back = moved(core[box], ERODED_MM, zooms) & inside[box]
+    closed = moved(moved(back, CLOSED_MM, zooms), -CLOSED_MM, zooms) | back
     holes, _ = ndimage.label(np.pad(~closed, 1, constant_values=True))
     out[box] = (holes != holes[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return out
@@ -147,10 +147,25 @@ def _ball(radius: float, zooms: Sequence[float]) -> Flags:
     return squares[0] + squares[1] + squares[2] <= radius**2
 
 
-def _moved(mask: Flags, distance: float, zooms: Sequence[float]) -> Flags:
-    """Dilate, or erode if negative, by a box axis by axis, which costs a fraction of a ball."""
+def moved(mask: Flags, distance: float, zooms: Sequence[float]) -> Flags:
+    """Dilate, or erode if negative, by a box axis by axis, which costs a fraction of a ball.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool, shape (x, y, z)
+        A mask.
+    distance : float
+        Half the side of the box, mm.
+    zooms : sequence of float
+        Voxel size, mm.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Same shape; beyond the field of view a mask goes on as it ends.
+    """
     step = ndimage.maximum_filter1d if distance > 0 else ndimage.minimum_filter1d
     out = mask.view(np.uint8)
     for axis, zoom in enumerate(zooms):
-        out = step(out, 2 * int(abs(distance) // zoom) + 1, axis=axis, mode="constant")
+        out = step(out, 2 * int(abs(distance) // zoom) + 1, axis=axis, mode="nearest")
     return out.astype(bool)
