@@ -144,7 +144,7 @@ def distances(
     z = z.loc[:, z.std() > 1e-6]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(z.columns) + 1.3))
     titles, sides = ({m.name: getattr(m, k) for m in METRICS} for k in ("title", "side"))
-    for row, name in enumerate(z):
+    for row, name in enumerate(map(str, z)):
         for place, (label, group, own) in enumerate(groups_of(table.loc[z.index])):
             values = z[name].loc[own.index].dropna().to_numpy(float)
             text = f"{group} (n = {len(own)})"
