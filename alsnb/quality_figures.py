@@ -134,13 +134,14 @@ def distances(
     limit : float, default 3.5
         Where a number stands out.
     smooth : bool, default False
-        Draw estimated densities, in which nobody can be seen, in place of a mark for each scan.
+        Draw estimated densities, in which nobody can be seen, in place of a mark for each scan;
+        scans beyond the limits, which would stand alone, are left out of them.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    reach = 2 * limit
+    reach = (1.4 if smooth else 2) * limit
     z = z.loc[:, z.std() > 1e-6]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(z.columns) + 1.3))
     titles, sides = ({m.name: getattr(m, k) for m in METRICS} for k in ("title", "side"))
@@ -150,7 +151,7 @@ def distances(
             text = f"{group} (n = {len(own)})"
             base = row - 0.18 + 0.36 * place
             if smooth:
-                _density(ax, values, base, label, text, reach)
+                _density(ax, values[np.abs(values) <= limit], base, label, text, reach)
                 continue
             y = base + 0.1 * np.sin(2.4 * np.arange(len(values)))
             ax.plot(
@@ -181,8 +182,8 @@ def _density(
     if spread < 1e-6:
         ax.plot([], [], label=text, **look)
         return
-    # Where all are nearly alike a curve must still be wide enough to be seen.
-    density = gaussian_kde(values, max(len(values) ** -0.2, 0.15 / spread))
+    # Scott's rule, but as wide as for numbers of unit spread: narrow ones would show people.
+    density = gaussian_kde(values, len(values) ** -0.2 * max(1.0, 1 / spread))
     grid = np.linspace(-reach, reach, 200)
     height = density(grid)
     ax.plot(grid, base + 0.12 - 0.28 * height / height.max(), label=text, **look)

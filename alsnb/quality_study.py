@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Reason code of those left out for their quality.
 REASON = "flagged"
+#: A mean overlap below this is worth a word. On two real heads the methods overlap by 0.95.
+AGREE = 0.9
 
 
 @dataclass(frozen=True)
@@ -214,30 +216,36 @@ def kinds(quality: Quality, participants: pd.DataFrame, minimum: int = 0) -> pd.
     return counted.astype(object).where(counted >= minimum, disclosure.HIDDEN)
 
 
-def second_opinion(table: pd.DataFrame) -> str:
+def second_opinion(table: pd.DataFrame, minimum: int = 0) -> str:
     """Say how well the masks agree with those of the second method.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From :meth:`Quality.table`.
+    minimum : int, default 0
+        Fewest people that a mean may be given of.
 
     Returns
     -------
     str
         Markdown.
     """
+    own = table.loc[table["second_method"] == "threshold", "agreement"]
+    bare = len(table) - len(own)
     parts = []
-    own = table[table["second_method"] == "threshold"]
-    if len(own):
+    if len(own) >= max(minimum, 1):
+        spread = f"standard deviation {own.std():.3f}, " if len(own) > 1 else ""
         parts.append(
-            f"The second mask overlaps with the first by a mean Dice of "
-            f"{own['agreement'].mean():.3f} (standard deviation {own['agreement'].std():.3f}, "
-            f"{len(own)} scans). It errs for other reasons, so where both agree neither is likely "
-            "to be wrong by much."
+            f"The second mask overlaps with the first by a mean Dice of {own.mean():.3f} "
+            f"({spread}{len(own)} scans)"
+            + ("." if own.mean() >= AGREE else ": the two methods disagree, so one is often wrong.")
         )
-    if bare := len(table) - len(own):
-        which = "All scans" if bare == len(table) else f"{bare} of {len(table)} scans"
+    elif len(own):
+        parts.append(f"Fewer than {minimum} scans have a skull, too few to tell their agreement.")
+    if bare:
+        hidden = min(bare, len(own)) < minimum and len(own) > 0
+        which = "All scans" if not len(own) else "Some scans" if hidden else f"{bare} scans"
         parts.append(
             f"{which} are brain-extracted: the second mask is their non-zero region, and to agree "
             "with it proves nothing about the tool that removed the skull."

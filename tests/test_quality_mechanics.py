@@ -158,6 +158,20 @@ def test_what_is_said_of_real_people_has_no_number(kept):
     assert "is flagged" in quality_study.flag_story(kept.quality)
 
 
+def test_agreement_is_told_of_enough_people_only(kept):
+    table = kept.quality.table(kept.cohort.participants)
+    assert "14 scans" in quality_study.second_opinion(table, 10)
+    some = table.assign(second_method=["threshold"] * 3 + ["nonzero"] * 11)
+    told = quality_study.second_opinion(some, 10)
+    assert "Fewer than 10 scans have a skull" in told
+    assert "Some scans are brain-extracted" in told
+    assert "11" not in told
+    bare = quality_study.second_opinion(table.assign(second_method="nonzero"), 10)
+    assert bare.startswith("All scans are brain-extracted")
+    apart = quality_study.second_opinion(table.assign(agreement=0.6))
+    assert "disagree" in apart
+
+
 def test_the_sample_is_drawn_from_those_that_pass_by_the_seed():
     everybody = pd.Index([f"sub-{i}" for i in range(9)])
     flagged = everybody[:5]
