@@ -12,7 +12,7 @@ import hashlib
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -76,22 +76,17 @@ class DeepBrain(nn.Module):
             torch.clamp_min(x[0].permute(1, 2, 3, 0), 0, out=planes[level][1:-1, 1])
             x = F.max_pool3d(x, 2).relu_()
         for level, up, layer in zip((2, 1), self.up, self.decoder, strict=False):
-            _transpose_into(planes[level][1:-1, 0], x, up.weight)
-            weight = _interleaved(layer.weight)
-            x = _convolution(
-                _channels_first(planes[level].flatten(0, 1)),
-                weight,
-                layer.bias,
-                stride=(2, 1, 1),
-                padding=(0, 1, 1),
-            ).relu_()
-        _transpose_into(planes[0][1:-1, 0], x, self.up[2].weight)
+            _transpose_into(planes[level][1:-1, 0], x, _weight(up))
+            x = _channels_first(planes[level].flatten(0, 1))
+            weight, bias = _interleaved(_weight(layer)), _bias(layer)
+            x = _convolution(x, weight, bias, stride=(2, 1, 1), padding=(0, 1, 1)).relu_()
+        _transpose_into(planes[0][1:-1, 0], x, _weight(self.up[2]))
         return self._finest_up(planes[0])
 
     def _finest_down(self, x: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
         """Run the first level, write it to `planes`, and return it pooled."""
         depth = x.shape[2]
-        first, second = (_paired(layer.weight, layer.bias) for layer in self.encoder[:2])
+        first, second = (_paired(_weight(self.encoder[i]), _bias(self.encoder[i])) for i in (0, 1))
         # One channel: first and last in memory are the same, but torch must be told.
         x = _channels_first(F.pad(x[0, 0], (0, 0, 0, 0, 2, 2))[..., None])
         pooled = []
@@ -113,7 +108,7 @@ class DeepBrain(nn.Module):
         """Run the last level, to the probability."""
         depth, _, h, w, _ = planes[1:-1].shape
         last = self.decoder[2]
-        weight, bias = _paired(_interleaved(last.weight), last.bias)
+        weight, bias = _paired(_interleaved(_weight(last)), _bias(last))
         out = _empty((1, depth, h, w), planes)
         for start in range(0, depth, _slab(planes)):
             stop = min(start + _slab(planes), depth)
@@ -181,6 +176,41 @@ class DeepBrain(nn.Module):
         shape = scan.stored.shape if isinstance(scan, Scan) else scan.shape
         return resize(self.grid_probability(scan), shape)
 
+    def mask(self, scan: Scan | np.ndarray, threshold: float = 0.5) -> np.ndarray:
+        """Voxels of a scan whose probability is above a threshold.
+
+        Equals ``probability(scan) > threshold``, but never holds the probability at full
+        resolution.
+
+        Parameters
+        ----------
+        scan : Scan or numpy.ndarray
+            A whole head; an array of shape (i, j, k) is taken as it is.
+        threshold : float, default 0.5
+            Between 0 and 1.
+
+        Returns
+        -------
+        numpy.ndarray
+            The scan's stored shape, bool.
+
+        Raises
+        ------
+        ScanError
+            When no voxel is positive.
+        """
+        shape = scan.stored.shape if isinstance(scan, Scan) else scan.shape
+        cube = self.grid_probability(scan)
+        if not cube.min() <= threshold < cube.max():  # where resize clips, which is rare
+            return resize(cube, shape) > threshold
+        first, second, third = (_axis_matrix(GRID, n) for n in shape)
+        cube = _product(third, cube, 2)
+        out = np.empty(shape, bool)
+        for start in range(0, shape[0], 16):
+            slab = _product(second, _product(first[start : start + 16], cube, 0), 1)
+            np.greater(slab, threshold, out=out[start : start + 16])
+        return out
+
 
 def _slab(x: torch.Tensor) -> int:
     """Planes of the finest level to work on at once: few enough to stay in a CPU's cache."""
@@ -220,8 +250,16 @@ def _channels_first(x: torch.Tensor) -> torch.Tensor:
     return x.permute(3, 0, 1, 2)[None]
 
 
-def _convolve(x: torch.Tensor, layer: Any) -> torch.Tensor:
-    return _convolution(x, layer.weight, layer.bias)
+def _weight(layer: nn.Module) -> torch.Tensor:
+    return cast(torch.Tensor, layer.weight)
+
+
+def _bias(layer: nn.Module) -> torch.Tensor:
+    return cast(torch.Tensor, layer.bias)
+
+
+def _convolve(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+    return _convolution(x, _weight(layer), _bias(layer))
 
 
 def _convolution(
@@ -325,17 +363,31 @@ def resize(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     low, high = float(out.min()), float(out.max())
     # The axis that shrinks most goes first: the others then have less to do.
     for axis in np.argsort([new / old for new, old in zip(shape, volume.shape, strict=True)]):
-        matrix = _axis_matrix(volume.shape[axis], shape[axis])
-        if axis == 0:
-            out = (matrix @ out.reshape(len(out), -1)).reshape(-1, *out.shape[1:])
-        elif axis == 1:
-            out = np.matmul(matrix, out)
-        else:
-            out = out @ matrix.T
+        out = _product(_axis_matrix(volume.shape[axis], shape[axis]), out, axis)
     # scikit-image clips to the input's range, widened by the padding value 0 if that shows.
     if not low <= 0 <= high and out.min() <= 0 <= out.max():
         low, high = min(low, 0.0), max(high, 0.0)
     return np.clip(out, low, high, out=np.ascontiguousarray(out))
+
+
+def _product(matrix: np.ndarray, volume: np.ndarray, axis: int) -> np.ndarray:
+    """Multiply a matrix onto one axis, some rows at a time: its other entries are all 0."""
+    shape = list(volume.shape)
+    shape[axis] = len(matrix)
+    out = np.empty(shape, np.float32)
+    for start in range(0, len(matrix), 32):
+        rows = matrix[start : start + 32]
+        used = np.flatnonzero(rows.any(axis=0))
+        low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+        rows = rows[:, low:high]
+        if axis == 0:
+            part = volume[low:high].reshape(high - low, -1)
+            np.matmul(rows, part, out=out[start : start + 32].reshape(len(rows), -1))
+        elif axis == 1:
+            np.matmul(rows, volume[:, low:high], out=out[:, start : start + 32])
+        else:
+            np.matmul(volume[..., low:high], rows.T, out=out[..., start : start + 32])
+    return out
 
 
 @lru_cache(maxsize=32)

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import nibabel as nib
 import numpy as np
 
 from alsnb import brain_mask, embeddings, intensity, radiomics
 from alsnb.errors import ScanError
 from alsnb.features import Record
-from alsnb.scan import load_mask, load_scan
+from alsnb.scan import load_mask, load_scan, save_mask
 
 _COMMON = ("alsnb.scan", "alsnb.extractors")
 
@@ -56,8 +55,7 @@ class BrainMaskExtractor:
             given=Path(row["mask"]) if row["mask"] else None,
             threshold=self.threshold,
         )
-        image = nib.Nifti1Image(found.mask.astype(np.uint8), scan.stored_affine)
-        nib.save(image, artifact)
+        save_mask(artifact, found.mask, scan.stored_affine)
         numbers = {k: v for k, v in found.quality.items() if isinstance(v, bool | int | float)}
         return Record(
             {k: float(v) for k, v in numbers.items()}, {"method": found.method, **found.quality}
