@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
+from alsnb.convolution import Device, Precision
 from alsnb.deepbrain_network import DeepBrain, load_deepbrain
 from alsnb.errors import MaskError, ParameterError
 from alsnb.scan import Scan, load_mask
@@ -125,6 +126,8 @@ def brain_mask(
     given: str | Path | None = None,
     threshold: float = 0.5,
     largest_component: bool = False,
+    device: Device = "cpu",
+    precision: Precision = "full",
 ) -> BrainMask:
     """Find the brain in a scan.
 
@@ -143,6 +146,10 @@ def brain_mask(
     largest_component : bool, default False
         Keep only the largest piece of DeepBrain's mask. The original keeps all, and usually
         leaves 2 to 12 islands. Given masks are never changed; the non-zero region is one piece.
+    device : {"cpu", "cuda", "auto"}, default "cpu"
+        Where DeepBrain runs.
+    precision : {"full", "reduced"}, default "full"
+        DeepBrain's numbers; see :func:`load_deepbrain`.
 
     Returns
     -------
@@ -153,7 +160,8 @@ def brain_mask(
     Raises
     ------
     ParameterError
-        When `method` or `threshold` is none, or `method` is "given" without a path.
+        When `method` or `threshold` is none, `method` is "given" without a path, or there is
+        no such device.
     MaskError
         When the mask is empty or covers the whole scan, or the given file does not fit.
     ScanError
@@ -179,7 +187,8 @@ def brain_mask(
             if not found.extracted:
                 notes.append(f"the scan does not look brain-extracted ({_evidence(found)})")
         else:
-            used, mask = "deepbrain", load_deepbrain().mask(scan, threshold)
+            network = load_deepbrain(device=device, precision=precision)
+            used, mask = "deepbrain", network.mask(scan, threshold)
             if largest_component and mask.any():
                 mask = _largest_piece(mask)
             if found.extracted:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from alsnb import brain_mask, embeddings, intensity, radiomics
+from alsnb.convolution import Device, Precision, torch_device
 from alsnb.errors import ScanError
 from alsnb.features import Record
 from alsnb.scan import load_mask, load_scan, save_mask
@@ -28,19 +29,22 @@ class BrainMaskExtractor:
 
     method: str = "auto"
     threshold: float = 0.5
+    device: Device = "cpu"
+    precision: Precision = "full"
     name: ClassVar[str] = "brain_mask"
     modules: ClassVar[tuple[str, ...]] = (
         *_COMMON,
         "alsnb.brain_mask",
         "alsnb.deepbrain_network",
+        "alsnb.convolution",
         "skimage",
         "torch",
     )
     artifact: ClassVar[str] = ".nii.gz"
 
     def settings(self) -> dict[str, Any]:
-        """Plain values that decide the result."""
-        return asdict(self)
+        """Plain values that decide the result, the device by what it is here."""
+        return asdict(self) | {"device": torch_device(self.device)}
 
     def inputs(self, row: Mapping[str, Any]) -> list[Path]:
         """Name the scan, and the given mask if there is one."""
@@ -54,6 +58,8 @@ class BrainMaskExtractor:
             method=self.method,
             given=Path(row["mask"]) if row["mask"] else None,
             threshold=self.threshold,
+            device=self.device,
+            precision=self.precision,
         )
         save_mask(artifact, found.mask, scan.stored_affine)
         numbers = {k: v for k, v in found.quality.items() if isinstance(v, bool | int | float)}
@@ -143,13 +149,21 @@ class EmbeddingExtractor:
     weights: str = "simulated"
     batch_norm: Literal["running", "batch"] = "running"
     orientation: str = "auto"
+    device: Device = "cpu"
+    precision: Precision = "full"
     name: ClassVar[str] = "embeddings"
-    modules: ClassVar[tuple[str, ...]] = (*_COMMON, "alsnb.embeddings", "torch")
+    modules: ClassVar[tuple[str, ...]] = (
+        *_COMMON,
+        "alsnb.embeddings",
+        "alsnb.convolution",
+        "torch",
+    )
     artifact: ClassVar[str] = ""
 
     def settings(self) -> dict[str, Any]:
         """Plain values that decide the result, the hash of the weights among them."""
-        return asdict(self) | {"sha256": embeddings.weights_hash(self.weights)}
+        sha256 = embeddings.weights_hash(self.weights)
+        return asdict(self) | {"sha256": sha256, "device": torch_device(self.device)}
 
     def inputs(self, row: Mapping[str, Any]) -> list[Path]:
         """Name the scan."""
@@ -163,6 +177,8 @@ class EmbeddingExtractor:
             _network(self.weights),
             batch_norm=self.batch_norm,
             orientation=self.orientation,
+            device=self.device,
+            precision=self.precision,
         )
         if not np.isfinite(values.to_numpy()).all():
             raise ScanError(
