@@ -495,10 +495,13 @@ def _last_layers(network: ADNet, x: torch.Tensor, batch_norm: BatchNorm) -> list
         else:
             x = convolution(x, weight, bias.to(x.dtype))
         if batch_norm == "batch":
+            # Sums over voxels lose digits where torch takes channels as the last axis.
+            plain = x.float().contiguous()
             gain, shift = norm.weight.to(x.device), norm.bias.to(x.device)
-            own = functional.batch_norm(x.float(), None, None, gain, shift, True, eps=norm.eps)
+            own = functional.batch_norm(plain, None, None, gain, shift, True, eps=norm.eps)
             x = own.to(x.dtype)
         x = (functional.max_pool3d(x, pool) if pool > 1 else x).relu_()
+        x = x.contiguous(memory_format=torch.channels_last_3d)
         outputs.append(x)
     return outputs[-2:]
 
