@@ -76,6 +76,17 @@ def exact() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give torch one thread: its sums over a whole tensor depend on how many share them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def room(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
     """Room for a large tensor; numpy asks for huge pages, which torch does not by default.
 

@@ -8,8 +8,8 @@ Weights are the authors' public file (``"adnet"``), ours trained on simulated he
 (``"simulated"``, see :mod:`alsnb.pretraining`), or a file. None is ever unpickled.
 
 Several workers on one machine are fastest with one torch thread each
-(``torch.set_num_threads(1)`` in the worker); results agree between thread counts to float32
-rounding and are identical for one thread count on one machine.
+(``torch.set_num_threads(1)`` in the worker); on one machine the number of threads changes no
+byte.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from alsnb.convolution import (
     convolution,
     convolve_pairs,
     exact,
+    one_thread,
     paired,
     torch_device,
     torch_dtype,
@@ -404,7 +405,8 @@ def preprocess(array: np.ndarray, *, subject: str = "", path: object = "") -> np
     # Order of casts and torch's own statistics, not numpy's: equal to the original to the bit.
     volume = torch.from_numpy(downsample(array).astype(np.float32, copy=False))
     voxels = volume[volume.ne(0)]
-    mean, sd = voxels.mean(), voxels.std() if len(voxels) > 1 else torch.tensor(0.0)
+    with one_thread():
+        mean, sd = voxels.mean(), voxels.std() if len(voxels) > 1 else torch.tensor(0.0)
     if not (torch.isfinite(mean) and torch.isfinite(sd) and sd > 0):
         raise ScanError(
             "no_contrast",

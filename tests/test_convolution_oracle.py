@@ -94,7 +94,8 @@ def test_the_number_of_threads_changes_no_byte() -> None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             probability = deepbrain_network.load_deepbrain().grid_probability(voxels)
-            made.append((probability.tobytes(), embed(scan, adnet).to_numpy().tobytes()))
+            layers = [embed(scan, adnet, batch_norm=mode) for mode in ("running", "batch")]
+            made.append([probability.tobytes(), *(x.to_numpy().tobytes() for x in layers)])
     finally:
         torch.set_num_threads(before)
     assert made[0] == made[1]
