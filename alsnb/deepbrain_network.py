@@ -427,7 +427,8 @@ def load_deepbrain(
         Where to run; ``auto`` takes a GPU where there is one.
     precision : {"full", "reduced"}, default "full"
         32-bit floats, or bfloat16: on a CPU that has it about 0.55 times the time, with
-        probabilities up to 0.1 and about 300 of two million voxels of the mask changed.
+        probabilities changed by up to 0.1 and, on the network's own grid, about 300 of two
+        million voxels of the mask.
 
     Returns
     -------

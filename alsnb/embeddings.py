@@ -477,7 +477,7 @@ def embed(
 
 
 def _last_layers(network: ADNet, x: torch.Tensor, batch_norm: BatchNorm) -> list[torch.Tensor]:
-    """Layers 7 and 8, equal to :meth:`ADNet.layers` to rounding at a ninth of the time.
+    """Layers 7 and 8, equal to :meth:`ADNet.layers` to rounding in less time.
 
     The statistics of the training are folded into the convolutions. One scan at a time:
     several at once are slower, because they no longer fit into a CPU's cache.
