@@ -53,6 +53,8 @@ class Parameters(BaseModel):
     profile: str = _field("demo", "Name shown in the banner of every page", "Run")
     seed: int = _field(42, "Seed of folds, SMOTE, networks and the simulation", "Run", ge=0, le=2**31 - 1)
     n_jobs: int = _field(-1, "Worker processes; -1: one per core", "Run", ge=-1, le=1024)
+    device: Literal["cpu", "cuda", "auto"] = _field("cpu", "Where the brain mask's and the deep features' networks run; auto: a GPU where there is one", "Run")
+    precision: Literal["full", "reduced"] = _field("full", "Their numbers: 32-bit floats, or bfloat16, which is faster and less exact", "Run")
 
     # Cohort
     bids_root: str = _field("", "BIDS folder of real scans; empty: the simulated cohort", "Cohort")

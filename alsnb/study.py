@@ -131,7 +131,9 @@ class Study(Pages):
     def masks(self) -> features.FeatureTable:
         """Brain masks (``artifacts``) and their quality numbers."""
         p = self.params
-        return self._extract(self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold))
+        return self._extract(
+            self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold, p.device, p.precision)
+        )
 
     @functools.cached_property
     def intensities(self) -> features.FeatureTable:
@@ -156,7 +158,9 @@ class Study(Pages):
         """Layers 7 and 8 of the 3D-CNN, 256 values each."""
         p = self.params
         return self._extract(
-            self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation)
+            self._extractors.EmbeddingExtractor(
+                p.weights, p.batch_norm, p.orientation, p.device, p.precision
+            )
         )
 
     def representation(self, name: str) -> pd.DataFrame:
