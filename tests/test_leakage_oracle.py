@@ -63,7 +63,7 @@ def test_in_nested_test_subjects_do_not_change_one_anothers_predictions(data, na
 def test_published_and_released_are_flagged(data, protocol, name):
     audit = leakage.audit(protocols.run, *data, classifier=name, protocol=protocol, **FAST)
     if name not in NETWORKS:
-        assert any("GridSearchCV.fit, outside any fold" in leak for leak in audit.leaks())
+        assert any("SharedGridSearch.fit, outside any fold" in leak for leak in audit.leaks())
         assert "39 test subjects" in " ".join(audit.leaks())
     elif protocol == "released":
         # Carried on, a network has seen in fold 0 and 1 what fold 1 and 2 test.
