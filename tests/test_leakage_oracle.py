@@ -38,7 +38,7 @@ def test_in_nested_no_test_subject_reaches_a_fit(data, name):
     assert (fits["n_test_rows"] == 0).all()
     # The guard saw each thing that learns, in each fold: 26 of 39 subjects train.
     learners = {"StandardScaler", "AdaptiveSMOTE"} | (
-        set() if name in NETWORKS else {"GridSearchCV"}
+        {"NetworkTrials"} if name in NETWORKS else {"SharedGridSearch"}
     )
     for fold, seen in fits.groupby("fold"):
         assert learners <= set(seen["estimator"]), fold
