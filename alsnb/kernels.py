@@ -80,7 +80,8 @@ class Kernels:
         if kernel == "linear":
             return self._products, self._products_test
         if kernel == "poly":
-            return tuple(_power(d, gamma, degree) for d in (self._products, self._products_test))  # type: ignore[return-value]
+            train, test = (_power(d, gamma, degree) for d in (self._products, self._products_test))
+            return train, test
         return _tanh(self._products, gamma), _tanh(self._products_test, gamma)
 
 
@@ -128,18 +129,20 @@ def _rbf(products: Floats, gamma: float) -> Floats:
 
 @_compiled
 def _rbf_test(distances: Floats, gamma: float) -> Floats:
-    out = np.empty(distances.shape)
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
+    rows, columns = distances.shape
+    out = np.empty((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
             out[i, j] = math.exp(-gamma * distances[i, j])
     return out
 
 
 @_compiled
 def _power(products: Floats, gamma: float, degree: int) -> Floats:
-    out = np.empty(products.shape)
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
+    rows, columns = products.shape
+    out = np.empty((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
             factor, power, left = gamma * products[i, j], 1.0, degree
             while left > 0:
                 if left % 2 == 1:
@@ -152,8 +155,9 @@ def _power(products: Floats, gamma: float, degree: int) -> Floats:
 
 @_compiled
 def _tanh(products: Floats, gamma: float) -> Floats:
-    out = np.empty(products.shape)
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
+    rows, columns = products.shape
+    out = np.empty((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
             out[i, j] = math.tanh(gamma * products[i, j])
     return out

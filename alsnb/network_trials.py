@@ -92,7 +92,9 @@ class NetworkTrials(ClassifierMixin, BaseEstimator):
         with one_thread(), torch.no_grad():
             outputs = [
                 # In batches, as skorch predicts.
-                torch.cat([module(part) for part in rows.split(self.network.batch_size or len(X))])
+                torch.cat(
+                    [module(part) for part in rows.split(self.network.batch_size or len(rows))]
+                )
                 for module in self.modules_
             ]
             made = [z if self.network.softmax else torch.softmax(z, dim=-1) for z in outputs]

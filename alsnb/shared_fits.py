@@ -178,6 +178,8 @@ def _machines(
         gamma = {"scale": kernels.gamma_scale(), "auto": 1 / rows.shape[1]}.get(gamma, gamma)
         groups.setdefault((gamma, machine.degree), []).append(i)
     for (gamma, degree), own in groups.items():
+        train: Any
+        other: Any
         train, other = kernels.matrices(estimator.kernel, gamma, degree)
         if isinstance(ready.X, pd.DataFrame):  # so that the guard sees subjects
             columns = [f"row {i}" for i in range(len(train))]
