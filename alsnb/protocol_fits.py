@@ -10,13 +10,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .classifiers import NETWORKS, classifier, grid
 from .leakage import in_fold
@@ -110,11 +111,17 @@ def _settings(made: Pipeline) -> list[tuple[str, type, dict[str, Any]]]:
     return [(key, type(step), step.get_params()) for key, step in made.steps]
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    """Find the libraries that have threads; looking for them takes longer than some fits."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def quietly() -> Iterator[list[str]]:
     """Use one thread, and collect warnings in place of showing them."""
     messages: list[str] = []
-    with threadpool_limits(limits=1), warnings.catch_warnings(record=True) as caught:
+    with _libraries().limit(limits=1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield messages
     messages += dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
