@@ -172,10 +172,13 @@ def brain_mask(
     if not 0 < threshold < 1:
         raise ParameterError(f"mask threshold {threshold!r} is not between 0 and 1")
     if method == "given" and not given:
-        raise ParameterError(
+        raise MaskError(
+            "mask_missing",
             "mask method 'given' needs a mask file, and there is none"
             + (f" for {scan.subject}" if scan.subject else "")
-            + "; add *_desc-brain_mask.nii.gz to the derivatives or choose mask: auto"
+            + "; add *_desc-brain_mask.nii.gz to the derivatives or choose mask: auto",
+            subject=scan.subject,
+            path=scan.path,
         )
     notes: list[str] = []
     if method == "given" or (method == "auto" and given):

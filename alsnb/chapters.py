@@ -34,6 +34,8 @@ STAGES = {
     "14_weigh_usefulness": ("masks", "radiomics", "embeddings", "probabilities"),
     "15_examine_confounds": ("masks", "radiomics", "embeddings", "nested", "confounds"),
 }
+#: Chapters that count who was lost at the stages computed so far.
+COUNTING = ("02_describe_cohort",)
 #: Sections of the parameters that decide what a stage gives.
 SECTIONS = {
     "cohort": ("Cohort", "Simulated cohort"),
@@ -148,4 +150,13 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
         package_hash(),
         (deciding, params.seed, params.profile, declared(source, params)),
         inputs,
+        *_losses(source, params),
     )
+
+
+def _losses(source: Path, params: Parameters) -> list[Any]:
+    """Give the hashes of the lists of people lost so far, for chapters that count them."""
+    if source.stem not in COUNTING or not params.run_dir:
+        return []
+    found = sorted((Path(params.run_dir) / "qc").glob("*_failures.parquet"))
+    return [params.representations, *((p.name, features.file_hash(p)) for p in found)]

@@ -37,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AlsnbError as error:
         print(f"alsnb: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"{where}{error.strerror or error}"
+        print(f"alsnb: {said}; look at the disk and at the rights to it", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("alsnb: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

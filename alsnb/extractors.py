@@ -20,7 +20,7 @@ from alsnb.errors import ScanError
 from alsnb.features import Record
 from alsnb.scan import load_mask, load_scan, save_mask
 
-_COMMON = ("alsnb.scan", "alsnb.extractors")
+_COMMON = ("alsnb.header", "alsnb.scan", "alsnb.extractors")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import joblib
 import pandas as pd
 from tqdm import tqdm
 
-from alsnb.errors import AlsnbError, CohortError, ScanError
+from alsnb.errors import AlsnbError, CohortError, ScanError, StorageError, storing
 
 
 class Extractor(Protocol):
@@ -130,7 +130,8 @@ def extract(
         When no subject at all could be used; one bad scan only adds a failure.
     """
     folder = Path(store) / extractor.name
-    folder.mkdir(parents=True, exist_ok=True)
+    with storing(folder, everything=True):
+        folder.mkdir(parents=True, exist_ok=True)
     base = fingerprint(extractor.name, extractor.settings(), code_hash(*extractor.modules))
     rows = participants.to_dict("records")
     done = {r["participant_id"]: _stored(r, extractor, folder, base) for r in rows}
@@ -175,12 +176,17 @@ def _one(row: dict, extractor: Extractor, folder: Path, base: str) -> tuple[str,
         content = {"features": result.features, "diagnostics": result.diagnostics}
         write_text(record, json.dumps(content))
         return subject, content | {"artifact": artifact, "computed": 1}
+    except StorageError:  # no scan's fault: nobody is left out for a full disk
+        raise
     except ScanError as error:
         return subject, {"reason": error.reason, "detail": str(error)}
     except AlsnbError as error:
-        return subject, {"reason": type(error).__name__, "detail": str(error)}
+        return subject, {"reason": "refused", "detail": str(error)}
     except FileNotFoundError as error:
         return subject, {"reason": "missing_file", "detail": f"no such file: {error.filename}"}
+    except PermissionError as error:
+        detail = f"{error.filename} may not be read; ask for the right to read it"
+        return subject, {"reason": "no_permission", "detail": detail}
     except Exception as error:  # a defect, but one subject's: named and listed, the rest goes on
         return subject, {"reason": "unexpected", "detail": f"{type(error).__name__}: {error}"}
 
@@ -299,14 +305,17 @@ def replacing(path: Path, suffix: str = ""):
     pathlib.Path
         The name to write to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=suffix)
-    os.close(handle)
+    with storing(path, everything=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=suffix)
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with storing(path):
+            yield temporary
+        with storing(path, everything=True):
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

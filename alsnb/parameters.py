@@ -44,7 +44,7 @@ def _field(default: Any, meaning: str, section: str, unit: str = "", **limits: A
 class Parameters(BaseModel):
     """The parameters of one run; see ``book/parameters.md`` for the generated reference."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     # One line a parameter reads as the table it is.
     # fmt: off
@@ -380,14 +380,24 @@ def load_profile(profile: str | Path, folder: Path) -> dict[str, Any]:
         names = sorted(p.stem for p in folder.glob("*.yaml"))
         raise ParameterError(f"no profile {profile}: give one of {names} or a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not YAML ({error})") from error
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text) or {}
+        _refuse_twice(text)
+    except (yaml.YAMLError, OSError, UnicodeDecodeError, RecursionError) as error:
+        raise ParameterError(f"{path}: can't be read as YAML ({error})") from error
     if not isinstance(values, dict):
         raise ParameterError(
             f"{path}: expected 'name: value' lines, found a {type(values).__name__}"
         )
     return values
+
+
+def _refuse_twice(text: str) -> None:
+    """Refuse a name given twice, of which YAML would quietly take the last."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    names = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+        raise yaml.YAMLError(f"{twice} given twice; keep one line of each")
 
 
 def from_notebook(namespace: Mapping[str, Any]) -> Parameters:

@@ -25,7 +25,7 @@ from alsnb import features, preflight
 from alsnb.chapters import chapters, declared, notebook_key
 from alsnb.cohort import check_cohort
 from alsnb.embeddings import load_network
-from alsnb.errors import AlsnbError, CohortError
+from alsnb.errors import AlsnbError, CohortError, storing
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 from alsnb.study import Study
@@ -206,8 +206,10 @@ def _private_kernels() -> Iterator[Config]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second run out of a run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with storing(folder, everything=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / ".lock").open("w")
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

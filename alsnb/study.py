@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from alsnb import cohort as cohort_room
-from alsnb import display, features, parameters, preflight
+from alsnb import display, exclusions, features, parameters, preflight
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
@@ -329,6 +329,38 @@ class Study(Pages):
                 parts.append(self.__dict__[stage].failures)
         columns = ["participant_id", "stage", "reason", "detail"]
         return pd.concat(parts, ignore_index=True)[columns]
+
+    def flow(self) -> pd.DataFrame:
+        """Count who was enrolled, left out at each step, and is left, as far as the run has got.
+
+        Steps that no chapter has asked for yet are not computed for it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As :func:`alsnb.exclusions.flow` gives it.
+        """
+        used = self.params.representations
+        steps = {
+            "brain mask": ("brain_mask", "radiomics" in used),
+            "radiomics": ("radiomics", "radiomics" in used),
+            "deep features": ("embeddings", any(name != "radiomics" for name in used)),
+        }
+        people = self.cohort.participants
+        scanned = set(people.loc[people["t1w"] != "", "participant_id"])
+        losses: dict[str, pd.DataFrame] = {}
+        for step, (name, wanted) in steps.items():
+            table = self.run_dir / "features" / f"{name}.parquet"
+            path = self.run_dir / "qc" / f"{name}_failures.parquet"
+            if not (wanted and path.is_file() and table.is_file()):
+                continue
+            lost = pd.read_parquet(path)
+            made = set(pd.read_parquet(table, columns=[]).index) | set(lost["participant_id"])
+            masked = losses["brain mask"]["participant_id"] if "brain mask" in losses else ()
+            masked = masked if name == "radiomics" else ()
+            if made == scanned - set(masked):  # otherwise of another cohort, and not yet of this
+                losses[step] = lost
+        return exclusions.flow(people, self.cohort.exclusions, losses, self.cohort.names)
 
     def input_hash(self) -> str:
         """SHA-256 over the participants table and every scan and mask of the cohort.

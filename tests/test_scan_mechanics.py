@@ -128,8 +128,8 @@ def test_mask_of_255_in_another_orientation_fits(tmp_path, make_scan):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda m: m * 0, "constant"),
-        (lambda m: m * 0 + 1, "constant"),
+        (lambda m: m * 0, "mask_empty"),
+        (lambda m: m * 0 + 1, "mask_full"),
         (lambda m: m * np.linspace(0, 1, 10), "mask_values"),
         (lambda m: m[:-1], "mask_grid"),
     ],
