@@ -63,6 +63,7 @@ REASONS: dict[str, Reason] = {
         # Its voxels
         ("not_finite", "NaN or infinite voxels", "repair or exclude the scan"),
         ("constant", "every voxel the same", "export it anew"),
+        ("empty", "no voxel but zeros", "export it anew"),
         ("intensity", "no positive voxel", "export it anew"),
         ("no_contrast", "no contrast at low resolution", "export it anew"),
         # Its brain mask
@@ -72,6 +73,8 @@ REASONS: dict[str, Reason] = {
         ("mask_values", "mask of several values", "threshold it or pick one label"),
         ("mask_grid", "mask on another grid", "resample it to the scan"),
         # What is computed from it
+        ("bin_width", "bins don't fit the intensities", "change histogram_bin_width"),
+        ("noise", "noise can't be measured", "look at the scan"),
         ("radiomics_mask", "brain too small to measure", "look at the brain mask"),
         ("radiomics_levels", "too many grey levels", "change the bins"),
         ("radiomics_not_finite", "undefined radiomics", "look at scan and mask"),

@@ -8,6 +8,7 @@ This room doesn't know what an extractor does.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import importlib
@@ -263,6 +264,8 @@ def file_hash(path: str | Path) -> str:
     str
         64 hexadecimal digits.
     """
+    if not Path(path).is_file():  # a named pipe would be waited for
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
     status = Path(path).stat()
     return _file_hash(str(path), status.st_size, status.st_mtime_ns)
 

@@ -21,9 +21,9 @@ def codes_of(path):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             place = {"ScanError": 0, "MaskError": 0, "exclude": 1}.get(name)
             if place is not None and len(node.args) > place:
-                for part in ast.walk(node.args[place]):
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        yield part.value
+                given = node.args[place]
+                either = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+                yield from (part.value for part in either if isinstance(part, ast.Constant))
         if isinstance(node, ast.Dict) and path.stem == "features":
             for key, value in zip(node.keys, node.values, strict=True):
                 if getattr(key, "value", "") == "reason" and isinstance(value, ast.Constant):
