@@ -6,6 +6,9 @@ a claim that can't be, or that contradicts another, is refused here and never gu
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +63,7 @@ def open_image(path: Path, subject: str) -> nib.nifti1.Nifti1Pair:
             **fail,
         ) from error
     try:
-        with nib.imageglobals.LoggingOutputSuppressor():  # what it mends is refused below
+        with _quiet():  # what nibabel says that it mends is refused below, or does no harm
             image = nib.load(path)
     except Exception as error:  # nibabel raises many kinds for damaged files
         raise ScanError(
@@ -72,6 +75,18 @@ def open_image(path: Path, subject: str) -> nib.nifti1.Nifti1Pair:
     if not isinstance(image, nib.nifti1.Nifti1Pair):
         raise ScanError("format", f"a {type(image).__name__}, expected NIfTI; convert it", **fail)
     return image
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = nib.imageglobals.logger
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _refuse_no_file(path: Path, fail: dict[str, Any]) -> None:
@@ -136,7 +151,7 @@ def check(image: nib.nifti1.Nifti1Pair, path: Path, subject: str) -> tuple[int, 
             "write sizes and units in millimetres",
             **fail,
         )
-    _check_sides(image, raw, fail)
+    _check_sides(image, fail)
     _check_voxels(image, raw, fail)
     return shape
 
@@ -203,13 +218,13 @@ def _raw_header(image: nib.nifti1.Nifti1Pair, path: Path, fail: dict[str, Any]) 
         ) from error
 
 
-def _check_sides(image: nib.nifti1.Nifti1Pair, raw: Any, fail: dict[str, Any]) -> None:
-    codes = {name: int(raw[f"{name}_code"]) for name in ("qform", "sform")}
+def _check_sides(image: nib.nifti1.Nifti1Pair, fail: dict[str, Any]) -> None:
+    # As nibabel takes them: a code that NIfTI doesn't have counts as 0.
+    codes = {name: int(image.header[f"{name}_code"]) for name in ("qform", "sform")}
     if not any(code > 0 for code in codes.values()):
         raise ScanError(
             "affine",
-            "its header names no orientation (qform_code and sform_code are "
-            f"{codes['qform']} and {codes['sform']}), so left and right are unknown; convert it "
+            "its header names no orientation (qform_code and sform_code are 0 or unknown), so left and right are unknown; convert it "
             "anew from DICOM, or write its affine if you know it",
             **fail,
         )
@@ -249,7 +264,8 @@ def _check_sides(image: nib.nifti1.Nifti1Pair, raw: Any, fail: dict[str, Any]) -
 
 def _qform(image: nib.nifti1.Nifti1Pair) -> np.ndarray | None:
     try:
-        found = image.header.get_qform()
+        with _quiet():
+            found = image.header.get_qform()
     except Exception:  # an unusable qform beside a usable sform, which is what counts
         return None
     return found if found is not None and np.isfinite(found).all() else None
@@ -261,7 +277,7 @@ def _codes(affine: np.ndarray) -> str:
 
 def _check_voxels(image: nib.nifti1.Nifti1Pair, raw: Any, fail: dict[str, Any]) -> None:
     written = np.asarray(raw["pixdim"][1:4], dtype=float)
-    if int(raw["sform_code"]) <= 0 and not (np.isfinite(written) & (written > 0)).all():
+    if int(image.header["sform_code"]) <= 0 and not (np.isfinite(written) & (written > 0)).all():
         shown = ", ".join(f"{v:g}" for v in written)
         raise ScanError(
             "spacing",

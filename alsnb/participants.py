@@ -16,8 +16,8 @@ import pandas as pd
 
 #: Texts of a participants.tsv that mean "unknown" (BIDS 1.10: ``n/a``; the rest are habits).
 MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "unknown", "."})
-#: A BIDS subject. Nothing else may become part of a path: no dot, no slash.
-SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
+#: A BIDS subject. Nothing else may become part of a path: no dot, no slash, no endless name.
+SUBJECT = re.compile(r"sub-[0-9A-Za-z]{1,64}")
 #: A number as people write ages; Python's own float() takes 6_5 and other digits too.
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 #: Line numbers, labels or subjects that a message names at most.
@@ -83,13 +83,17 @@ def read_table(root: Path, columns: Columns, problems: list[str]) -> pd.DataFram
     bad = sorted(set(table.loc[~ids.map(lambda s: bool(SUBJECT.fullmatch(s))), columns.id]))
     if bad:
         problems.append(
-            f"{columns.id} holds no BIDS subjects: {bad[:NAMED]}; expected sub- with letters and "
-            "digits, as the folder is named"
+            f"{columns.id} holds no BIDS subjects: {[_short(s) for s in bad[:NAMED]]}; expected sub- "
+            "with at most 64 letters and digits, as the folder is named"
         )
     twice = sorted(set(ids[ids.duplicated()]))
     if twice:
         problems.append(f"subjects listed more than once: {twice}; keep one row each")
     return table.assign(participant_id=ids)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _split(text: str, problems: list[str]) -> pd.DataFrame:
