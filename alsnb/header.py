@@ -63,7 +63,7 @@ def open_image(path: Path, subject: str) -> nib.nifti1.Nifti1Pair:
             **fail,
         ) from error
     try:
-        with _quiet():  # what nibabel says that it mends is refused below, or does no harm
+        with quiet():  # what nibabel says that it mends is refused below, or does no harm
             image = nib.load(path)
     except Exception as error:  # nibabel raises many kinds for damaged files
         raise ScanError(
@@ -78,7 +78,13 @@ def open_image(path: Path, subject: str) -> nib.nifti1.Nifti1Pair:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Keep nibabel and numpy from printing what is checked here anyway.
+
+    Yields
+    ------
+    None
+    """
     logger = nib.imageglobals.logger
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -224,8 +230,9 @@ def _check_sides(image: nib.nifti1.Nifti1Pair, fail: dict[str, Any]) -> None:
     if not any(code > 0 for code in codes.values()):
         raise ScanError(
             "affine",
-            "its header names no orientation (qform_code and sform_code are 0 or unknown), so left and right are unknown; convert it "
-            "anew from DICOM, or write its affine if you know it",
+            "its header names no orientation (qform_code and sform_code are 0 or unknown), so "
+            "left and right are unknown; convert it anew from DICOM, or write its affine if you "
+            "know it",
             **fail,
         )
     affine = image.affine
@@ -264,7 +271,7 @@ def _check_sides(image: nib.nifti1.Nifti1Pair, fail: dict[str, Any]) -> None:
 
 def _qform(image: nib.nifti1.Nifti1Pair) -> np.ndarray | None:
     try:
-        with _quiet():
+        with quiet():
             found = image.header.get_qform()
     except Exception:  # an unusable qform beside a usable sform, which is what counts
         return None

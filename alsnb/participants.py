@@ -83,8 +83,8 @@ def read_table(root: Path, columns: Columns, problems: list[str]) -> pd.DataFram
     bad = sorted(set(table.loc[~ids.map(lambda s: bool(SUBJECT.fullmatch(s))), columns.id]))
     if bad:
         problems.append(
-            f"{columns.id} holds no BIDS subjects: {[_short(s) for s in bad[:NAMED]]}; expected sub- "
-            "with at most 64 letters and digits, as the folder is named"
+            f"{columns.id} holds no BIDS subjects: {[_short(s) for s in bad[:NAMED]]}; expected "
+            "sub- with at most 64 letters and digits, as the folder is named"
         )
     twice = sorted(set(ids[ids.duplicated()]))
     if twice:

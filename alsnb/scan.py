@@ -241,7 +241,7 @@ def load_scan(path: str | Path, subject: str = "") -> Scan:
     image = header.open_image(path, subject)
     shape = header.check(image, path, subject)
     try:
-        with np.errstate(all="ignore"):  # values beyond float32 become infinite, refused below
+        with header.quiet():  # values beyond float32 become infinite, refused below
             data = _voxels(_dataobj(image, path))
     except MemoryError as error:
         raise ScanError(

@@ -264,5 +264,5 @@ RUNS = [
     ("a disk that fills up", "stops in one line; nobody is left out for it, nothing is half-written, and the run goes on later", "test_machine.py::test_a_full_disk"),
     ("a file larger than is allowed", "the same", "test_machine.py::test_a_file_too_large"),
     ("two runs at once on one run folder", "the second stops", "test_machine.py::test_two_runs_at_once"),
-    ("a run killed at any moment", "the next goes on, to the same bytes", "../test_resume_invariant.py"),
+    ("a run killed at any moment", "the next goes on, to the same bytes", "../test_resume_invariant.py::test_a_killed_run_goes_on_to_the_same_bytes"),
 ]  # fmt: skip
