@@ -242,7 +242,8 @@ def load_scan(path: str | Path, subject: str = "") -> Scan:
     shape = header.check(image, path, subject)
     try:
         with header.quiet():  # values beyond float32 become infinite, refused below
-            data = _voxels(_dataobj(image, path))
+            data = _voxels(_dataobj(image, path)).reshape(shape)
+            data = _ordered(data, "C", np.float32)
     except MemoryError as error:
         raise ScanError(
             "too_large",
@@ -258,7 +259,6 @@ def load_scan(path: str | Path, subject: str = "") -> Scan:
             subject=subject,
             path=path,
         ) from error
-    data = _ordered(data.reshape(shape), "C", np.float32)
     if not np.isfinite(data).all():
         n = int(data.size - np.isfinite(data).sum())
         raise ScanError(

@@ -26,8 +26,8 @@ What a laboratory's folder holds, and what alsnb does about it. Three things can
 Nothing is guessed: no axis is flipped, no mask thresholded, no volume of several picked, no group
 matched that is written otherwise. `alsnb check` lists all of it before any long work.
 
-This page is generated (`python tests/faults/page.py`); each row is a test, and a test keeps the page
-equal to them. The last column is the test's name: `pytest tests/faults -k truncated_gzip`."""
+This page is generated (`python tests/faults/page.py`); each row is a test, and a test keeps the
+page equal to them. The last column is the test's name: `pytest tests/faults -k truncated_gzip`."""
 
 
 REASONS_SAID = """Every table of people left out, `alsnb check` and the flow diagram of
