@@ -80,7 +80,8 @@ def read_table(root: Path, columns: Columns, problems: list[str]) -> pd.DataFram
     if problems:
         return pd.DataFrame()
     ids = table[columns.id].map(lambda s: s if s.startswith("sub-") else f"sub-{s}")
-    bad = sorted(set(table.loc[~ids.map(lambda s: bool(SUBJECT.fullmatch(s))), columns.id]))
+    sound = ids.map(lambda s: SUBJECT.fullmatch(s) is not None).astype(bool)
+    bad = sorted(set(table.loc[~sound, columns.id]))
     if bad:
         problems.append(
             f"{columns.id} holds no BIDS subjects: {[_short(s) for s in bad[:NAMED]]}; expected "
@@ -89,7 +90,8 @@ def read_table(root: Path, columns: Columns, problems: list[str]) -> pd.DataFram
     twice = sorted(set(ids[ids.duplicated()]))
     if twice:
         problems.append(f"subjects listed more than once: {twice}; keep one row each")
-    return table.assign(participant_id=ids)
+    # The others are checked all the same; no path is made of what is no subject.
+    return table.assign(participant_id=ids)[sound]
 
 
 def _short(text: str) -> str:
