@@ -208,6 +208,9 @@ def _work(first: int, step: int, until: float, results) -> None:
             place = folder / f"sub-{i:02d}" / "anat"
             place.mkdir(parents=True)
             (place / f"sub-{i:02d}_T1w.nii").write_bytes(healthy(42 + 6 * i))
+        # Arrow reserves a gigabyte of addresses at its first table, not of memory.
+        one(7, folder)
+        results.put(None)  # starts the queue's thread
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
         seed = first
@@ -253,14 +256,14 @@ def fuzz(seconds: float, *, jobs: int = 1, first: int = 0) -> tuple[dict[str, in
     for _ in workers:
         while True:
             try:
-                found, lines = results.get(timeout=5)
-                break
+                if (came := results.get(timeout=5)) is not None:
+                    break
             except Exception:
                 dead = [w for w in workers if w.exitcode not in (None, 0)]
                 if dead or time.monotonic() > until + 10 * SECONDS:
                     return dict(counts), [*crashes, f"CRASH: a process died: {dead}"]
-        counts.update(found)
-        crashes += lines
+        counts.update(came[0])
+        crashes += came[1]
     for worker in workers:
         worker.join()
     return dict(counts), crashes
