@@ -52,7 +52,9 @@ class Parameters(BaseModel):
     run_dir: str = _field("", "Folder of the run; empty: runs/demo of the project", "Run")
     profile: str = _field("demo", "Name shown in the banner of every page", "Run")
     seed: int = _field(42, "Seed of folds, SMOTE, networks and the simulation", "Run", ge=0, le=2**31 - 1)
-    n_jobs: int = _field(-1, "Worker processes; -1: one per core", "Run", ge=-1, le=1024)
+    n_jobs: int = _field(-1, "Worker processes; -1: one per core; 1: everything in one process", "Run", ge=-1, le=1024)
+    scheduler: str = _field("", "Dask cluster to work on: tcp://host:port or a path to its scheduler file; empty: this machine", "Run")
+    store: str = _field("", "Folder of records that runs may share; empty: store in run_dir", "Run")
 
     # Cohort
     bids_root: str = _field("", "BIDS folder of real scans; empty: the simulated cohort", "Cohort")
@@ -181,6 +183,8 @@ class Parameters(BaseModel):
     def _consistent(self) -> Parameters:
         if self.n_jobs == 0:
             raise ValueError("n_jobs is 0; give a number of processes, or -1 for one per core")
+        if self.scheduler and self.n_jobs == 1:
+            raise ValueError("n_jobs is 1, so nothing would go to the scheduler; give n_jobs=-1")
         if self.positive_label == self.negative_label:
             raise ValueError(f"positive_label and negative_label are both {self.positive_label!r}")
         if len(set(self.classifiers)) < len(self.classifiers):

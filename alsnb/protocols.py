@@ -24,11 +24,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
+
+from alsnb.progress import bar
+from alsnb.scheduling import ordered, unordered
 
 from .classifiers import CLASSIFIERS, NETWORKS, classifier, grid, scores
 from .eligibility import check_sizes, check_table, split
@@ -157,7 +159,7 @@ def run(
             delayed(_tune)(_take(X, rows), y[rows], where, name, plan, seed)
             for where, rows in tuned_rows.items()
         )
-        searches = dict(zip(tuned_rows, Parallel(n_jobs=n_jobs)(jobs), strict=True))
+        searches = dict(zip(tuned_rows, ordered(jobs, n_jobs), strict=True))
     parameters = [
         searches[str(fold) if str(fold) in searches else "all"].best if searches else {}
         for fold in range(n_folds)
@@ -166,11 +168,12 @@ def run(
     repeats = range(plan.network_trials if name in NETWORKS else 1)
     together = name in NETWORKS and plan.carry_networks
     groups = [list(range(n_folds))] if together else [[fold] for fold in range(n_folds)]
-    evaluated = Parallel(n_jobs=n_jobs)(
+    jobs = (
         delayed(_evaluate)(X, y, folds, group, parameters, name, plan, seed, trial)
         for trial in repeats
         for group in groups
     )
+    evaluated = ordered(jobs, n_jobs)
     fitted = sorted(chain.from_iterable(evaluated), key=lambda f: (f.repeat, f.fold))
     predictions = pd.concat(
         pd.DataFrame(
@@ -386,11 +389,9 @@ def run_many(
     tasks = [(representation, name) for representation in features for name in classifiers]
     # Long tasks first, so that the last ones to finish are short.
     queue = sorted(tasks, key=lambda task: _COST.index(task[1]))
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_task)(features[task[0]], labels, task, plan, n_folds, seed) for task in queue
-        )
-        results = dict(tqdm(done, total=len(tasks), desc=plan.name, disable=not progress))
+    calls = (delayed(_task)(features[task[0]], labels, task, plan, n_folds, seed) for task in queue)
+    done = unordered(calls, n_jobs)
+    results = dict(bar(done, total=len(tasks), said=f"protocol {plan.name}", shown=progress))
     return concat([results[task] for task in tasks])
 
 

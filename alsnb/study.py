@@ -12,23 +12,16 @@ import json
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from alsnb import cohort as cohort_room
-from alsnb import display, features, parameters, preflight
+from alsnb import display, features, parameters, preflight, scheduling
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
-
-#: Packages whose versions decide values; recorded in ``run.json``.
-RECORDED = (
-    "alsnb", "imbalanced-learn", "nibabel", "nilearn", "numpy", "pandas", "pyradiomics",
-    "scikit-image", "scikit-learn", "scipy", "SimpleITK", "skorch", "statsmodels", "torch",
-)  # fmt: skip
 
 
 class Study(Pages):
@@ -49,6 +42,12 @@ class Study(Pages):
         folder = Path(params.run_dir) if params.run_dir else default
         super().__init__(folder.expanduser().resolve())
 
+    @property
+    def store(self) -> Path:
+        """Folder of the records of single subjects."""
+        store = self.params.store
+        return Path(store).expanduser().resolve() if store else self.run_dir / "store"
+
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Study:
         """Open the study that a notebook's parameters describe.
@@ -61,15 +60,18 @@ class Study(Pages):
         Returns
         -------
         Study
-            Without progress bars, which would end in the page.
+            Its parallel work goes to the parameters' scheduler; its progress goes to the log of
+            whoever started the kernel, not to the page.
         """
-        return cls(parameters.from_notebook(namespace), progress=False)
+        study = cls(parameters.from_notebook(namespace))
+        scheduling.use(study.params.scheduler, study.run_dir)
+        return study
 
     def remember(self) -> None:
         """Write ``run.json``: parameters, versions, commit, platform, date and input hash."""
         content = {
             "parameters": self.params.model_dump(),
-            "versions": {name: _version(name) for name in RECORDED},
+            "versions": scheduling.versions(),
             "commit": commit(),
             "python": platform.python_version(),
             "platform": platform.platform(terse=True),
@@ -131,12 +133,16 @@ class Study(Pages):
     def masks(self) -> features.FeatureTable:
         """Brain masks (``artifacts``) and their quality numbers."""
         p = self.params
-        return self._extract(self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold))
+        return self._extract(
+            self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold), "Brain extraction"
+        )
 
     @functools.cached_property
     def intensities(self) -> features.FeatureTable:
         """Share of non-zero voxels by intensity bin."""
-        return self._extract(self._extractors.IntensityExtractor(self.params.histogram_bin_width))
+        return self._extract(
+            self._extractors.IntensityExtractor(self.params.histogram_bin_width), "Intensities"
+        )
 
     @functools.cached_property
     def radiomics(self) -> features.FeatureTable:
@@ -149,14 +155,15 @@ class Study(Pages):
             minimum_voxels=p.radiomics_minimum_voxels,
             engine=p.radiomics_engine,
         )
-        return self._extract(extractor, self._with_masks())
+        return self._extract(extractor, "Radiomics", self._with_masks())
 
     @functools.cached_property
     def embeddings(self) -> features.FeatureTable:
         """Layers 7 and 8 of the 3D-CNN, 256 values each."""
         p = self.params
         return self._extract(
-            self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation)
+            self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation),
+            "Deep features",
         )
 
     def representation(self, name: str) -> pd.DataFrame:
@@ -366,15 +373,18 @@ class Study(Pages):
 
         return extractors
 
-    def _extract(self, extractor: Any, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+    def _extract(
+        self, extractor: Any, section: str, rows: pd.DataFrame | None = None
+    ) -> features.FeatureTable:
         rows = self.cohort.participants if rows is None else rows
         rows = rows[rows["t1w"] != ""]
         table = features.extract(
             rows,
             extractor,
-            self.run_dir / "store",
+            self.store,
             n_jobs=self.params.n_jobs,
             progress=self.progress,
+            parameters=self.params.subset(section),
         )
         features.write_table(
             self.run_dir / "features" / f"{extractor.name}.parquet", table.features
@@ -426,10 +436,3 @@ def simulate(params: Parameters, folder: str | Path, *, progress: bool = True) -
         n_jobs=params.n_jobs,
         progress=progress,
     )
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
