@@ -164,7 +164,7 @@ def why(subjects: Sequence[str], old: Asked | None, new: Asked) -> str:
             for m, v in new.code.items()
             if old.code.get(m) != v
         ]
-        return _listed(reasons + code)
+        return listed(reasons + code)
     groups: dict[str, int] = {}
     for subject in subjects:
         if subject not in old.inputs:
@@ -176,9 +176,23 @@ def why(subjects: Sequence[str], old: Asked | None, new: Asked) -> str:
         else:
             reason = "not finished last time"
         groups[reason] = groups.get(reason, 0) + 1
-    return _listed([f"{n} {reason}" for reason, n in groups.items()])
+    return listed([f"{n} {reason}" for reason, n in groups.items()])
 
 
-def _listed(reasons: Sequence[str]) -> str:
+def listed(reasons: Sequence[str], between: str = "; ") -> str:
+    """Join reasons, the first few in full.
+
+    Parameters
+    ----------
+    reasons : sequence of str
+        Any number.
+    between : str, default "; "
+        What separates them.
+
+    Returns
+    -------
+    str
+        ``"a; b; c; d; 3 more"``.
+    """
     more = [f"{len(reasons) - _MOST} more"] if len(reasons) > _MOST else []
-    return "; ".join([*reasons[:_MOST], *more])
+    return between.join([*reasons[:_MOST], *more])

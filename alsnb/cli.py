@@ -15,7 +15,7 @@ from alsnb.parameters import Parameters
 from alsnb.project import project_root
 
 #: Parameters that are paths; made absolute before they leave the command line.
-PATHS = ("bids_root", "mask_root")
+PATHS = ("bids_root", "mask_root", "store")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,8 +100,9 @@ def _read(arguments: argparse.Namespace) -> Parameters:
     for name in PATHS:
         if values.get(name):
             values[name] = str(Path(values[name]).expanduser().resolve())
-    if Path(str(values.get("weights", ""))).is_file():
-        values["weights"] = str(Path(values["weights"]).resolve())
+    for name in ("weights", "scheduler"):  # a name or an address, or else a file
+        if Path(str(values.get(name, ""))).is_file():
+            values[name] = str(Path(values[name]).resolve())
     values["run_dir"] = str(_run_dir(arguments.name or values.get("run_dir") or values["profile"]))
     return parameters.validate(values, f"profile {arguments.profile}")
 

@@ -419,7 +419,7 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     injected: dict[str, Any] = {}
     for cell in list(namespace.get("In", []))[:-1]:
         target = injected if cell.startswith(INJECTED) else written
-        for name in _assigned(cell):
+        for name in assigned(cell):
             target[name] = namespace.get(name)
     if "In" not in namespace:
         injected = {n: namespace[n] for n in Parameters.model_fields if n in namespace}
@@ -438,8 +438,19 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     return validate(values, "this notebook's parameters")
 
 
-def _assigned(cell: str) -> list[str]:
-    """Names that a cell assigns plain values to."""
+def assigned(cell: str) -> list[str]:
+    """Name what a cell assigns plain values to.
+
+    Parameters
+    ----------
+    cell : str
+        Source of a notebook's cell.
+
+    Returns
+    -------
+    list of str
+        Names, in order.
+    """
     try:
         body = ast.parse(cell).body
     except SyntaxError:  # a cell magic

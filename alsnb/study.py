@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from alsnb import cohort as cohort_room
-from alsnb import display, features, parameters, preflight, scheduling
+from alsnb import features, fingerprints, parameters, preflight, scheduling
+from alsnb.chapters import EXTRACTORS
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
@@ -327,7 +328,7 @@ class Study(Pages):
             ``participant_id``, ``stage``, ``reason``, ``detail``.
         """
         parts = [self.cohort.exclusions.assign(stage="cohort")]
-        for stage in ("masks", "intensities", "radiomics", "embeddings"):
+        for stage in EXTRACTORS:
             if stage in self.__dict__:
                 parts.append(self.__dict__[stage].failures)
         columns = ["participant_id", "stage", "reason", "detail"]
@@ -341,6 +342,7 @@ class Study(Pages):
         str
             64 hexadecimal digits.
         """
+        fingerprints.load_hashes(self.store)
         rows = self.cohort.participants[["participant_id", "t1w", "mask"]].to_dict("records")
         files = [
             (r["participant_id"], *(features.file_hash(p) for p in (r["t1w"], r["mask"]) if p))
@@ -357,6 +359,8 @@ class Study(Pages):
         str
             Simulated or real, n by group, profile, date, commit.
         """
+        from alsnb import display
+
         record = self.run_dir / "run.json"
         when, what = datetime.now(UTC).date().isoformat(), commit()
         if record.is_file():
