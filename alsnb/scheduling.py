@@ -25,6 +25,7 @@ import joblib
 
 from alsnb.errors import AlsnbError
 from alsnb.fingerprints import package_hash
+from alsnb.progress import say
 
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -37,6 +38,8 @@ DECIDING = (
 ANSWER_S, JOIN_S = 10.0, 600.0
 #: Calls sent ahead to a cluster: those that workers who join later can begin with.
 _AHEAD = 128
+#: How often calls whose results were lost are sent.
+_ROUNDS = 3
 
 
 class SchedulerError(AlsnbError):
@@ -198,11 +201,8 @@ def _made(calls: Iterable[Call], n_jobs: int, return_as: str, anywhere: bool) ->
             run = joblib.Parallel(n_jobs=n_jobs, return_as=return_as)
         yield from _local(run(calls))
     else:
-        client = _place.client()
-        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=JOIN_S):
-            ahead = max(2 * width(n_jobs), _AHEAD)
-            run = joblib.Parallel(return_as=return_as, pre_dispatch=ahead)
-        yield from _remote(run(_packed(calls)), _place.scheduler)
+        results = _remote(enumerate(calls), _place)
+        yield from _in_order(results) if return_as == "generator" else (v for _, v in results)
 
 
 def _local(results: Iterator[Any]) -> Iterator[Any]:
@@ -217,29 +217,57 @@ def _local(results: Iterator[Any]) -> Iterator[Any]:
         ) from error
 
 
-def _remote(results: Iterator[Any], scheduler: str) -> Iterator[Any]:
+def _remote(calls: Iterator[tuple[int, Call]], place: _Place) -> Iterator[tuple[int, Any]]:
+    """Make numbered calls on a cluster.
+
+    Joblib's Dask backend ends early, without an error, when results are cancelled because the
+    scheduler went away. So what was sent is counted, and sent again while there is a cluster.
+    """
     from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
 
-    try:
-        for kind, value in results:
-            if kind == "error":
-                raise SchedulerError(value)
-            yield value
-    except KilledWorker as error:
-        raise SchedulerError(
-            f"the same calls were lost with several workers of {scheduler}, most often for want "
-            f"of memory ({error}); what was finished is kept: give workers more and run it again"
-        ) from error
-    except (FutureCancelledError, OSError) as error:
-        raise SchedulerError(
-            f"the connection to {scheduler} was lost ({error}); what was finished is kept: run "
-            "the same again"
-        ) from error
+    client = place.client()
+    for _ in range(_ROUNDS):
+        sent: dict[int, Call] = {}
+        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=JOIN_S):
+            ahead = max(2 * sum(client.nthreads().values()), _AHEAD)
+            run = joblib.Parallel(return_as="generator_unordered", pre_dispatch=ahead)
+        try:
+            for number, problem, value in run(_packed(calls, sent)):
+                if problem:
+                    raise SchedulerError(problem)
+                del sent[number]
+                yield number, value
+        except KilledWorker as error:
+            raise SchedulerError(
+                f"the same calls were lost with several workers of {place.scheduler}, most often "
+                f"for want of memory ({error}); what was finished is kept: give workers more and "
+                "run the same again"
+            ) from error
+        if client.status != "running":
+            break
+        remaining = itertools.chain(list(sent.items()), calls)
+        first = next(remaining, None)
+        if first is None:
+            return
+        calls = itertools.chain([first], remaining)
+    raise SchedulerError(
+        f"the scheduler {place.scheduler} was lost with {len(sent)} calls under way; what was "
+        "finished is kept: run the same again"
+    )
 
 
-def _packed(calls: Iterable[Call]) -> Iterator[Call]:
-    """Wrap calls for a cluster.
+def _in_order(results: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+    waiting: dict[int, Any] = {}
+    due = 0
+    for number, value in results:
+        waiting[number] = value
+        while due in waiting:
+            yield waiting.pop(due)
+            due += 1
+
+
+def _packed(calls: Iterator[tuple[int, Call]], sent: dict[int, Call]) -> Iterator[Call]:
+    """Wrap calls for a cluster and remember them.
 
     Joblib would leave large arguments in the memory of one worker, with which they can be lost;
     bytes it sends with each call.
@@ -247,15 +275,16 @@ def _packed(calls: Iterable[Call]) -> Iterator[Call]:
     from distributed.protocol.pickle import dumps
 
     code = package_hash()
-    for call in calls:
-        yield _task, (code, dumps(call)), {}
+    for number, call in calls:
+        sent[number] = call
+        yield _task, (number, code, dumps(call)), {}
 
 
-def _task(code: str, packed: bytes) -> tuple[str, Any]:
-    """Make one call on a worker of a cluster."""
+def _task(number: int, code: str, packed: bytes) -> tuple[int, str, Any]:
+    """Make one call on a worker of a cluster; give its number, a problem and the value."""
     global _inside_task
     if _own_code() != code:  # a worker that joined after the first check
-        return "error", f"worker {_worker_name()} has other sources of alsnb than the client"
+        return number, f"worker {_worker_name()} has other sources of alsnb than the client", None
     from distributed.protocol.pickle import loads
 
     function, arguments, options = loads(packed)
@@ -265,7 +294,7 @@ def _task(code: str, packed: bytes) -> tuple[str, Any]:
     # around the cluster.
     with joblib.parallel_config(backend="sequential"):
         try:
-            return "value", function(*arguments, **options)
+            return number, "", function(*arguments, **options)
         finally:
             _inside_task = False
 
@@ -319,6 +348,8 @@ def _connected(scheduler: str) -> Any:
 
 def _check_workers(client: Any, folder: Path | None) -> None:
     """Raise one error with everything in which workers don't fit this process."""
+    from distributed.client import FutureCancelledError
+
     if not client.nthreads():
         _wait_for_worker(client)
     marker = None
@@ -328,6 +359,10 @@ def _check_workers(client: Any, folder: Path | None) -> None:
         marker.touch()
     try:
         answers = client.run(_about, str(marker or ""), on_error="return")
+    except (OSError, FutureCancelledError) as error:
+        raise SchedulerError(
+            f"the scheduler was lost while its workers were asked: {error}"
+        ) from error
     finally:
         if marker is not None:
             marker.unlink(missing_ok=True)
@@ -343,13 +378,16 @@ def _check_workers(client: Any, folder: Path | None) -> None:
 
 
 def _wait_for_worker(client: Any) -> None:
+    from distributed.client import FutureCancelledError
+
     # A call that waits is what makes an adaptive cluster start workers.
     probe = client.submit(os.getpid, pure=False)
+    say(f"waiting for a worker of {client.scheduler.address}")
     try:
         probe.result(timeout=JOIN_S)
-    except TimeoutError:
+    except (TimeoutError, FutureCancelledError) as error:
         raise SchedulerError(
-            f"no worker joined {client.scheduler.address} within {JOIN_S:g} s"
+            f"no worker joined {client.scheduler.address} within {JOIN_S:g} s ({error})"
         ) from None
 
 
