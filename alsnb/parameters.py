@@ -424,12 +424,12 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     if "In" not in namespace:
         injected = {n: namespace[n] for n in Parameters.model_fields if n in namespace}
     values = written | injected
-    remembered = _remembered(values.get("run_dir", ""))
+    made_with = remembered(values.get("run_dir", ""))
     defaults = Parameters().model_dump()
-    if remembered:
+    if made_with:
         kept = {n: v for n, v in written.items() if n not in defaults or v != defaults[n]}
-        values = remembered | kept | injected
-        asked, made = (str(v.get("bids_root", "")) for v in (values, remembered))
+        values = made_with | kept | injected
+        asked, made = (str(v.get("bids_root", "")) for v in (values, made_with))
         if Path(asked) != Path(made):
             raise ParameterError(
                 f"run_dir {values['run_dir']} holds a run on {made or 'simulated scans'}, not on "
@@ -459,8 +459,19 @@ def assigned(cell: str) -> list[str]:
     return [t.id for t in targets if isinstance(t, ast.Name)]
 
 
-def _remembered(run_dir: str) -> dict[str, Any]:
-    """Parameters that a run folder was made with, empty when it is new."""
+def remembered(run_dir: str) -> dict[str, Any]:
+    """Read the parameters that a run folder was made with.
+
+    Parameters
+    ----------
+    run_dir : str
+        A run folder.
+
+    Returns
+    -------
+    dict
+        Name to value; empty when the folder is new.
+    """
     record = Path(run_dir or ".") / "run.json"
     if not run_dir or not record.is_file():
         return {}

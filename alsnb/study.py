@@ -19,7 +19,7 @@ import pandas as pd
 
 from alsnb import cohort as cohort_room
 from alsnb import features, fingerprints, parameters, preflight, scheduling
-from alsnb.chapters import EXTRACTORS
+from alsnb.chapters import EXTRACTORS, SECTIONS
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
@@ -88,9 +88,13 @@ class Study(Pages):
         """The BIDS folder studied; a simulated cohort is made when it isn't there yet."""
         if not self.params.simulated:
             return Path(self.params.bids_root).expanduser().resolve()
-        p = self.params
-        key = features.fingerprint(p.subset("Simulated cohort"), p.seed)[:12]
-        return simulate(p, self.run_dir / f"simulated-{key}", progress=self.progress)
+        return simulate(self.params, self.simulated_root, progress=self.progress)
+
+    @property
+    def simulated_root(self) -> Path:
+        """Folder of the simulated cohort, there or not."""
+        key = features.fingerprint(self.params.subset("Simulated cohort"), self.params.seed)[:12]
+        return self.run_dir / f"simulated-{key}"
 
     @functools.cached_property
     def cohort(self) -> cohort_room.Cohort:
@@ -130,42 +134,50 @@ class Study(Pages):
             progress=self.progress,
         )
 
+    def extractors(self) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Give what makes each stage of single subjects.
+
+        Returns
+        -------
+        dict of str to (Extractor, dict)
+            Stage to its extractor, and to the parameters behind the extractor's settings.
+        """
+        from alsnb import extractors  # loads torch, which a check of a cohort need not
+
+        p = self.params
+        made: dict[str, Any] = {
+            "intensities": extractors.IntensityExtractor(p.histogram_bin_width),
+            "masks": extractors.BrainMaskExtractor(p.mask, p.mask_threshold),
+            "radiomics": extractors.RadiomicsExtractor(
+                normalize=p.radiomics_normalize,
+                resample_mm=p.radiomics_resample_mm,
+                bin_count=p.radiomics_bin_count,
+                minimum_voxels=p.radiomics_minimum_voxels,
+                engine=p.radiomics_engine,
+            ),
+            "embeddings": extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation),
+        }
+        return {name: (made[name], p.subset(*SECTIONS[name])) for name in made}
+
     @functools.cached_property
     def masks(self) -> features.FeatureTable:
         """Brain masks (``artifacts``) and their quality numbers."""
-        p = self.params
-        return self._extract(
-            self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold), "Brain extraction"
-        )
+        return self._extract("masks")
 
     @functools.cached_property
     def intensities(self) -> features.FeatureTable:
         """Share of non-zero voxels by intensity bin."""
-        return self._extract(
-            self._extractors.IntensityExtractor(self.params.histogram_bin_width), "Intensities"
-        )
+        return self._extract("intensities")
 
     @functools.cached_property
     def radiomics(self) -> features.FeatureTable:
         """The 107 PyRadiomics features."""
-        p = self.params
-        extractor = self._extractors.RadiomicsExtractor(
-            normalize=p.radiomics_normalize,
-            resample_mm=p.radiomics_resample_mm,
-            bin_count=p.radiomics_bin_count,
-            minimum_voxels=p.radiomics_minimum_voxels,
-            engine=p.radiomics_engine,
-        )
-        return self._extract(extractor, "Radiomics", self._with_masks())
+        return self._extract("radiomics", self._with_masks())
 
     @functools.cached_property
     def embeddings(self) -> features.FeatureTable:
         """Layers 7 and 8 of the 3D-CNN, 256 values each."""
-        p = self.params
-        return self._extract(
-            self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation),
-            "Deep features",
-        )
+        return self._extract("embeddings")
 
     def representation(self, name: str) -> pd.DataFrame:
         """Feature matrix of one representation.
@@ -370,16 +382,8 @@ class Study(Pages):
         counts = self.cohort.counts if labels is None else self.counts(labels)
         return display.banner(kind, counts, self.params.profile, when, what)
 
-    @functools.cached_property
-    def _extractors(self) -> Any:
-        """The extractors, with torch behind them, which a check of a cohort need not load."""
-        from alsnb import extractors
-
-        return extractors
-
-    def _extract(
-        self, extractor: Any, section: str, rows: pd.DataFrame | None = None
-    ) -> features.FeatureTable:
+    def _extract(self, stage: str, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+        extractor, section = self.extractors()[stage]
         rows = self.cohort.participants if rows is None else rows
         rows = rows[rows["t1w"] != ""]
         table = features.extract(
@@ -388,7 +392,7 @@ class Study(Pages):
             self.store,
             n_jobs=self.params.n_jobs,
             progress=self.progress,
-            parameters=self.params.subset(section),
+            parameters=section,
         )
         features.write_table(
             self.run_dir / "features" / f"{extractor.name}.parquet", table.features
