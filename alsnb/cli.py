@@ -104,7 +104,7 @@ def _read(arguments: argparse.Namespace) -> Parameters:
         values = parameters.remembered(str(_run_dir(arguments.name or "demo")))
     values |= parameters.parse_assignments(arguments.settings)
     for name in PATHS:
-        if values.get(name):
+        if values.get(name) and "://" not in str(values[name]):
             values[name] = str(Path(values[name]).expanduser().resolve())
     for name in ("weights", "scheduler"):  # a name or an address, or else a file
         if Path(str(values.get(name, ""))).is_file():

@@ -185,6 +185,8 @@ class Parameters(BaseModel):
             raise ValueError("n_jobs is 0; give a number of processes, or -1 for one per core")
         if self.scheduler and self.n_jobs == 1:
             raise ValueError("n_jobs is 1, so nothing would go to the scheduler; give n_jobs=-1")
+        if "://" in self.bids_root:
+            raise ValueError("bids_root is a URL; give a folder, mounted where workers see it too")
         if self.positive_label == self.negative_label:
             raise ValueError(f"positive_label and negative_label are both {self.positive_label!r}")
         if len(set(self.classifiers)) < len(self.classifiers):

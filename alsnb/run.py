@@ -71,7 +71,8 @@ def run(
     study = Study(params, progress=progress)
     notebooks = chapters(params, asked)
     with _locked(study.run_dir), scheduling.at(params.scheduler, study.run_dir):
-        _clear_leftovers(study.run_dir)
+        for folder in dict.fromkeys((study.run_dir, study.store)):
+            _clear_leftovers(folder)
         stale = _stale(study, notebooks, force)
         if stale:
             _compute(study, stale)
