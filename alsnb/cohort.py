@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from alsnb.errors import CohortError, ScanError
+from alsnb.progress import bar
 from alsnb.scan import check_header, load_scan
 
 #: Texts of a participants.tsv that mean "unknown" (BIDS 1.10: ``n/a``; the rest are habits).
@@ -165,7 +165,7 @@ def read_cohort(
     rows = list(_rows(table, columns, ledger))
     masks = _find_masks(Path(mask_root) if mask_root else root / "derivatives")
     kept = []
-    for row in tqdm(rows, desc="headers", unit="scan", disable=not progress):
+    for row in bar(rows, total=len(rows), said="headers", unit="scan", shown=progress):
         try:
             row |= _locate(root, row["participant_id"], selection)
             row["mask"] = _mask_for(Path(row["t1w"]), masks, row["participant_id"])
@@ -257,9 +257,7 @@ def check_voxels(cohort: Cohort, *, progress: bool = False) -> Cohort:
     lost = []
     rows = cohort.participants[cohort.participants["t1w"] != ""]
     pairs = zip(rows["participant_id"], rows["t1w"], strict=True)
-    for subject, path in tqdm(
-        pairs, total=len(rows), desc="voxels", unit="scan", disable=not progress
-    ):
+    for subject, path in bar(pairs, total=len(rows), said="voxels", unit="scan", shown=progress):
         try:
             load_scan(path, subject)
         except ScanError as error:
