@@ -6,8 +6,14 @@ region's surface mesh with every other. On a whole brain that is most of the tim
 diameter on the hull of that plane's vertices, so hulls give the same numbers.
 
 :func:`calculate_coefficients` takes and returns what ``radiomics.cShape`` takes and
-returns, so that it can replace it; :func:`principal_variances` gives the axis lengths
-likewise from counts. The module needs numpy, scipy and PyRadiomics alone.
+returns, so that it can replace it in plain PyRadiomics (3.0.1)::
+
+    import types, radiomics.shape
+    from alsnb.convex_diameters import calculate_coefficients
+    radiomics.shape.cShape = types.SimpleNamespace(calculate_coefficients=calculate_coefficients)
+
+:func:`principal_variances` gives the axis lengths likewise from counts. The file needs
+numpy, scipy and PyRadiomics alone, nothing of this package, so it can be copied.
 
 Agreement with the C code, up to rounding:
 

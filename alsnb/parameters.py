@@ -55,6 +55,8 @@ class Parameters(BaseModel):
     n_jobs: int = _field(-1, "Worker processes; -1: one per core; 1: everything in one process", "Run", ge=-1, le=1024)
     scheduler: str = _field("", "Dask cluster to work on: tcp://host:port or a path to its scheduler file; empty: this machine", "Run")
     store: str = _field("", "Folder of records that runs may share; empty: store in run_dir", "Run")
+    device: Literal["cpu", "cuda", "auto"] = _field("cpu", "Where the brain mask's and the deep features' networks run; auto: a GPU where there is one", "Run")
+    precision: Literal["full", "reduced"] = _field("full", "Their numbers: 32-bit floats, or bfloat16, which is faster and less exact", "Run")
 
     # Cohort
     bids_root: str = _field("", "BIDS folder of real scans; empty: the simulated cohort", "Cohort")
@@ -96,7 +98,7 @@ class Parameters(BaseModel):
     radiomics_resample_mm: float = _field(0.0, "Isotropic voxel size to resample to; 0: as stored", "Radiomics", "mm", ge=0, le=10)
     radiomics_bin_count: int = _field(32, "Grey levels of the texture matrices", "Radiomics", "levels", ge=2, le=1024)
     radiomics_minimum_voxels: int = _field(100, "Mask check: a brain of fewer voxels is not measured", "Radiomics", "voxels", ge=2)
-    radiomics_engine: Literal["fast", "pyradiomics"] = _field("fast", "fast: diameters from the convex hull, every value PyRadiomics' own", "Radiomics")
+    radiomics_engine: Literal["fast", "pyradiomics"] = _field("fast", "fast: PyRadiomics' formulas on compiled counts, the same values", "Radiomics")
 
     # Deep features
     weights: str = _field("simulated", "Weights of the 3D-CNN: simulated (shipped), adnet (the authors', downloaded) or a file", "Deep features", min_length=1)

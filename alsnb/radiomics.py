@@ -6,21 +6,22 @@ necessary, resampling the scan and checking the mask. Its settings are not print
 in ``data/radiomics.yaml`` with their meaning, and every one can be overridden.
 
 Two engines give the same values: ``"pyradiomics"`` is the package as installed, ``"fast"``
-is the package with the surface mesh's coefficients from :mod:`alsnb.convex_diameters`.
+is the package's formulas, given their input by :mod:`alsnb.fast_radiomics`: the mesh's
+diameters from convex hulls, the texture matrices from compiled kernels. What that does not
+cover, such as other distances between neighbours, goes to the package's own classes, with
+the diameters from hulls alone.
 """
 
 from __future__ import annotations
 
 import difflib
-import logging
-import warnings
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import functools
+import json
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,15 +29,12 @@ import SimpleITK as sitk
 import yaml
 from numpy.typing import NDArray
 from radiomics import __version__ as pyradiomics_version
-from radiomics import getParameterValidationFiles, imageoperations
-from radiomics.featureextractor import RadiomicsFeatureExtractor
-from radiomics.shape import RadiomicsShape
+from radiomics import getParameterValidationFiles
 
-from alsnb.convex_diameters import calculate_coefficients, principal_variances
 from alsnb.errors import MaskError, ParameterError, ScanError
+from alsnb.fast_radiomics import fast_features
+from alsnb.plain_radiomics import MAX_LEVELS, Engine, Extractor, one_thread, quiet
 from alsnb.scan import AFFINE_TOLERANCE, Scan
-
-Engine = Literal["fast", "pyradiomics"]
 
 _PACKAGED: dict[str, Any] = yaml.safe_load(
     (files("alsnb") / "data" / "radiomics.yaml").read_text(encoding="utf-8")
@@ -51,9 +49,8 @@ FEATURE_NAMES: tuple[str, ...] = tuple(
     for name, features in _PACKAGED["featureClass"].items()
     for feature in features
 )
-#: Fewest grey levels that hold a texture at all, and most that are tried: the co-occurrence
-#: matrices of n levels take 13 n² numbers, 0.1 GB at 1024.
-MIN_LEVELS, MAX_LEVELS = 2, 1024
+#: Fewest grey levels that hold a texture at all.
+MIN_LEVELS = 2
 #: Smallest and largest voxel to resample to, mm (those that scans may have).
 _VOXEL_RANGE = (0.05, 20.0)
 
@@ -139,7 +136,7 @@ def settings(
         values.pop("binCount", None)
     values.update(chosen)
     result["setting"] = {key: value for key, value in values.items() if value is not None}
-    _validated(result)
+    _check(result)
     return result
 
 
@@ -171,9 +168,9 @@ def radiomics(
         the three 2-D diameters and the grid of a resampling depend on how the file is
         stored. ``"RAS"`` makes them mean the same in files of any orientation.
     engine : {"fast", "pyradiomics"}
-        ``"pyradiomics"`` is the plain package. ``"fast"`` finds the diameters from convex
-        hulls: equal to 1e-9 (relative), and several times faster, the finer the grid the
-        more.
+        ``"pyradiomics"`` is the plain package. ``"fast"`` gives the same values to 1e-6,
+        the diameters to 1e-9 (relative; nearly all agree to 1e-12), many times faster, the
+        finer the grid the more.
 
     Returns
     -------
@@ -201,12 +198,18 @@ def radiomics(
     where: dict[str, Any] = {"subject": scan.subject, "path": scan.path}
     values = settings.get("setting", {})
     may_differ = values.get("correctMask") or values.get("resampledPixelSpacing")
-    image, region = _images(scan, mask, mask_affine, orientation, bool(may_differ))
-    with _quiet() as complaints, _one_thread():
-        extractor = _validated(settings, engine)
+    mask = _checked_mask(scan, mask, mask_affine, bool(may_differ))
+    _affine(scan, orientation)  # raises when there is no such orientation
+    _check(settings)
+    with quiet() as complaints, one_thread():
         try:
-            found = extractor.execute(image, region)
-        except ScanError as error:  # from _Extractor, which does not know the scan
+            handed = None
+            if engine == "fast" and mask_affine is None:
+                handed = _fast(scan, mask, settings, orientation)
+            if handed is None:
+                handed = _plain(scan, mask, mask_affine, settings, orientation, engine)
+            found, diagnostics = handed
+        except ScanError as error:  # from Extractor, which does not know the scan
             raise ScanError(error.reason, error.detail, **where) from None
         except ValueError as error:  # every check of the mask that fails
             if not np.isfinite(scan.stored).all():
@@ -235,85 +238,60 @@ def radiomics(
     if len(bad):
         shown = ", ".join(bad[:5]) + (", ..." if len(bad) > 5 else "")
         because = f" ({complaints[0]})" if complaints else ""
-        seen = "{n_bins} grey levels in {n_voxels} voxels".format(**extractor.diagnostics)
+        seen = "{n_bins} grey levels in {n_voxels} voxels".format(**diagnostics)
         raise ScanError(
             "radiomics_not_finite",
             f"{len(bad)} features are not finite: {shown}{because}; the region holds {seen}",
             **where,
         )
-    features.attrs.update(extractor.diagnostics)
+    features.attrs.update(diagnostics)
     features.attrs["engine"] = engine
     features.attrs["pyradiomics"] = str(pyradiomics_version).removeprefix("v")
     return features
 
 
-class _Extractor(RadiomicsFeatureExtractor):
-    """PyRadiomics' extractor, which also notes grey levels and can take the fast mesh."""
-
-    def __init__(self, parameters: dict[str, Any], engine: Engine):
-        super().__init__(parameters)
-        self.settings["additionalInfo"] = False  # hashes and statistics that nothing reads
-        self.engine = engine
-        self.diagnostics: dict[str, Any] = {}
-
-    def computeShape(self, image, mask, boundingBox, **kwargs):
-        """Shape features, by the engine's class."""
-        if self.engine != "fast":
-            return super().computeShape(image, mask, boundingBox, **kwargs)
-        shape = _FastShape(*imageoperations.cropToTumorMask(image, mask, boundingBox), **kwargs)
-        for name in self.enabledFeatures.get("shape") or ():
-            shape.enableFeatureByName(name)
-        return OrderedDict(
-            (f"original_shape_{name}", value) for name, value in shape.execute().items()
-        )
-
-    def computeFeatures(self, image, mask, imageTypeName, **kwargs):
-        """Features of intensity; notes the grey levels that they see."""
-        inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
-        values = sitk.GetArrayViewFromImage(image)[inside]
-        width = kwargs.get("binWidth", 25) if kwargs.get("binCount") is None else np.inf
-        if np.ptp(values) / width >= MAX_LEVELS:
-            raise ScanError(
-                "radiomics_levels",
-                f"a bin width of {width:g} would make {np.ptp(values) / width:.0f} grey levels "
-                f"of intensities from {values.min():g} to {values.max():g}, expected fewer than "
-                f"{MAX_LEVELS}; raise bin_width or set bin_count",
-            )
-        # The edges depend on the extremes alone, and PyRadiomics finds those in pure Python.
-        edges = imageoperations.getBinEdges(np.array([values.min(), values.max()]), **kwargs)
-        counts = np.bincount(np.digitize(values, edges))
-        self.diagnostics = {
-            "n_voxels": int(values.size),
-            "n_bins": int(np.count_nonzero(counts)),
-            "n_levels": len(counts) - 1,
-            "voxel_mm": tuple(float(s) for s in image.GetSpacing()),
-        }
-        return super().computeFeatures(image, mask, imageTypeName, **kwargs)
+def _fast(
+    scan: Scan, mask: NDArray[Any], parameters: Mapping[str, Any], orientation: str
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Hand a scan to the fast engine in one orientation, if it knows all that is asked for."""
+    if parameters["featureClass"] != _PACKAGED["featureClass"]:
+        return None
+    affine = _affine(scan, orientation)
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    return fast_features(
+        scan.oriented(orientation),
+        scan.from_stored(mask, orientation),
+        tuple(sizes.tolist()),
+        parameters,
+        functools.partial(_part, affine),
+        MAX_LEVELS,
+    )
 
 
-class _FastShape(RadiomicsShape):
-    """Shape features with mesh coefficients and principal axes from counts."""
-
-    def _initSegmentBasedCalculation(self):
-        self.pixelSpacing = np.array(self.inputImage.GetSpacing()[::-1])
-        self.maskArray = sitk.GetArrayFromImage(self.inputMask) == self.label
-        self.SurfaceArea, self.Volume, self.diameters = calculate_coefficients(
-            self.maskArray, self.pixelSpacing
-        )
-        self.eigenValues = principal_variances(self.maskArray, self.pixelSpacing)
-
-    def getVoxelVolumeFeatureValue(self):
-        """Multiply the number of voxels by their volume (IBSI YEKZ), mm3."""
-        return np.count_nonzero(self.maskArray) * self.pixelSpacing.prod()
-
-
-def _images(
+def _plain(
     scan: Scan,
     mask: NDArray[Any],
     mask_affine: NDArray[np.floating] | None,
+    parameters: Mapping[str, Any],
     orientation: str,
+    engine: Engine,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hand a scan to PyRadiomics."""
+    labels = mask.astype(np.uint8 if mask.dtype == bool else np.uint32)
+    affine = scan.stored_affine if mask_affine is None else np.asarray(mask_affine, dtype=float)
+    region = Scan(scan.subject, scan.path, labels, affine)
+    extractor = Extractor(deepcopy(dict(parameters)), engine)
+    found = extractor.execute(_itk(scan, orientation), _itk(region, orientation))
+    return found, extractor.diagnostics
+
+
+def _checked_mask(
+    scan: Scan,
+    mask: NDArray[Any],
+    mask_affine: NDArray[np.floating] | None,
     may_differ: bool,
-) -> tuple[sitk.Image, sitk.Image]:
+) -> NDArray[Any]:
+    """Give the mask as an array, if it marks a region of the scan."""
     where: dict[str, Any] = {"subject": scan.subject, "path": scan.path}
     mask = np.asarray(mask)
     if mask.dtype.kind not in "bui":
@@ -335,72 +313,54 @@ def _images(
         raise MaskError("mask_empty", "mask is empty: no voxel is marked", **where)
     if mask.all() and mask.min() == mask.max():  # which PyRadiomics calls "no labels found"
         raise MaskError("mask_full", "mask covers the whole image, so it marks no region", **where)
-    labels = mask.astype(np.uint8 if mask.dtype == bool else np.uint32)
-    region = Scan(scan.subject, scan.path, labels, affine)
-    return _itk(scan, orientation), _itk(region, orientation)
+    return mask
+
+
+def _affine(volume: Scan, orientation: str) -> NDArray[np.floating]:
+    if orientation not in ("as_stored", "RAS"):
+        raise ParameterError(f"orientation is {orientation!r}, expected 'as_stored' or 'RAS'")
+    return volume.stored_affine if orientation == "as_stored" else volume.affine
 
 
 def _itk(volume: Scan, orientation: str) -> sitk.Image:
     """Give a volume to ITK: index order (i, j, k), world left-posterior-superior."""
-    affine = volume.stored_affine if orientation == "as_stored" else volume.affine
-    if orientation not in ("as_stored", "RAS"):
-        raise ParameterError(f"orientation is {orientation!r}, expected 'as_stored' or 'RAS'")
-    array = volume.oriented(orientation)
+    affine = _affine(volume, orientation)
+    return _part(affine, volume.oriented(orientation), (0, 0, 0))
+
+
+def _part(
+    affine: NDArray[np.floating], array: NDArray[Any], first: tuple[int, int, int]
+) -> sitk.Image:
+    """Give voxels of a grid to ITK, of which the first lies at some index of the grid."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))  # wants the slowest axis first
     to_lps = np.diag([-1.0, -1.0, 1.0])
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(sizes.tolist())
     image.SetDirection((to_lps @ affine[:3, :3] / sizes).ravel().tolist())
-    image.SetOrigin((to_lps @ affine[:3, 3]).tolist())
+    image.SetOrigin((to_lps @ (affine[:3, :3] @ first + affine[:3, 3])).tolist())
     return image
 
 
-def _validated(parameters: Mapping[str, Any], engine: Engine = "fast") -> _Extractor:
-    """Make an extractor from parameters that PyRadiomics' own schema accepts."""
+def _check(parameters: Mapping[str, Any]) -> None:
+    """Raise unless PyRadiomics' own schema accepts some parameters."""
     if set(parameters) != set(_PACKAGED) or dict(parameters["imageType"]) != {"Original": {}}:
         raise ParameterError(
             "radiomics settings have other sections than settings() gives; pass its result"
         )
-    with _quiet():
+    _check_by_schema(json.dumps(parameters, default=repr))
+
+
+@functools.lru_cache(maxsize=64)
+def _check_by_schema(parameters: str) -> None:
+    # Reading the schema takes a tenth of a second, so the same settings are checked once.
+    with quiet():
         try:
-            return _Extractor(deepcopy(dict(parameters)), engine)
+            Extractor(json.loads(parameters), "fast")
         except Exception as error:  # pykwalify raises kinds of its own
             raise ParameterError(f"radiomics settings: {_text(error)}") from error
 
 
-@contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Keep PyRadiomics and its validator silent; give back what they called an error."""
-    complaints: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            complaints.append(record.getMessage().strip().splitlines()[-1])
-
-    logs = [logging.getLogger(name) for name in ("radiomics", "pykwalify.core")]
-    before = [(log.handlers, log.propagate) for log in logs]
-    try:
-        for log in logs:
-            log.handlers, log.propagate = [Collector(logging.ERROR)], False
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            yield complaints
-    finally:
-        for log, (handlers, propagate) in zip(logs, before, strict=True):
-            log.handlers, log.propagate = handlers, propagate
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let ITK use one thread: its sums, so last digits, depend on the number of threads."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
-
-
+@functools.cache
 def _known_settings() -> list[str]:
     """Every key that PyRadiomics' own schema allows in its ``setting`` section."""
     schema = yaml.safe_load(Path(getParameterValidationFiles()[0]).read_text(encoding="utf-8"))

@@ -147,7 +147,7 @@ class Study(Pages):
         p = self.params
         made: dict[str, Any] = {
             "intensities": extractors.IntensityExtractor(p.histogram_bin_width),
-            "masks": extractors.BrainMaskExtractor(p.mask, p.mask_threshold),
+            "masks": extractors.BrainMaskExtractor(p.mask, p.mask_threshold, p.device, p.precision),
             "radiomics": extractors.RadiomicsExtractor(
                 normalize=p.radiomics_normalize,
                 resample_mm=p.radiomics_resample_mm,
@@ -155,9 +155,12 @@ class Study(Pages):
                 minimum_voxels=p.radiomics_minimum_voxels,
                 engine=p.radiomics_engine,
             ),
-            "embeddings": extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation),
+            "embeddings": extractors.EmbeddingExtractor(
+                p.weights, p.batch_norm, p.orientation, p.device, p.precision
+            ),
         }
-        return {name: (made[name], p.subset(*SECTIONS[name])) for name in made}
+        where = {"device": p.device, "precision": p.precision}
+        return {name: (made[name], p.subset(*SECTIONS[name]) | where) for name in made}
 
     @functools.cached_property
     def masks(self) -> features.FeatureTable:

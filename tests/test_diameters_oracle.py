@@ -5,12 +5,17 @@ masks that take every path, on a smooth body as large as it can compare quickly,
 real brain; and boxes, whose values can be written down.
 """
 
+import types
+
 import nibabel as nib
 import numpy as np
 import pytest
+import radiomics.shape as shape_module
+import SimpleITK as sitk
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from radiomics import cShape
+from radiomics.shape import RadiomicsShape
 from scipy.ndimage import gaussian_filter
 
 from alsnb.convex_diameters import (
@@ -123,6 +128,26 @@ def test_a_voxel_is_an_octahedron():
     assert len(mesh_vertices(mask)) == 6
     area, volume = surface_area_and_volume(mask, (1.0, 1.0, 1.0))
     np.testing.assert_allclose([area, volume], [np.sqrt(3), 1 / 6], rtol=1e-12)
+
+
+def test_plain_pyradiomics_takes_it(monkeypatch):
+    # As the module's docstring says. The mask comes padded there, and as a view.
+    mask = np.indices((14, 16, 12)).sum(0) % 5 > 1
+    mask[[0, -1]] = False
+    image, label = (sitk.GetImageFromArray(a) for a in (mask.astype(float), mask.astype(np.uint8)))
+    image.SetSpacing((0.8, 1.2, 3.0))
+    label.SetSpacing((0.8, 1.2, 3.0))
+    plain = RadiomicsShape(image, label).execute()
+    replaced = types.SimpleNamespace(calculate_coefficients=calculate_coefficients)
+    monkeypatch.setattr(shape_module, "cShape", replaced)
+    ours = RadiomicsShape(image, label).execute()
+    assert len(plain) == 14
+    assert list(plain) == list(ours)
+    np.testing.assert_allclose(
+        [float(v) for v in ours.values()], [float(v) for v in plain.values()], rtol=DIAMETER
+    )
+    diameters_of = [name for name in plain if "Diameter" in name]
+    assert [ours[name] for name in diameters_of] == [plain[name] for name in diameters_of]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)

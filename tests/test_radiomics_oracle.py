@@ -14,7 +14,9 @@ import pytest
 import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
+from alsnb.fast_radiomics import SUPPORT, covers, mean_and_deviation
 from alsnb.ibsi import deviations, ibsi_codes, ibsi_phantom_table
+from alsnb.plain_radiomics import one_thread
 from alsnb.radiomics import FEATURE_CLASSES, FEATURE_NAMES, radiomics, settings
 from alsnb.scan import Scan, load_scan
 
@@ -110,29 +112,39 @@ def test_conversion_equals_pyradiomics_on_the_file(tmp_path, axes, resample):
     plain = RadiomicsFeatureExtractor(chosen)
     plain.addProvenance(False)
     expected = plain.execute(str(tmp_path / "image.nii.gz"), str(tmp_path / "mask.nii.gz"))
-    ours = radiomics(load_scan(tmp_path / "image.nii.gz"), mask, chosen, engine="pyradiomics")
+    scan = load_scan(tmp_path / "image.nii.gz")
     # ITK reads the place of voxels from a quaternion of 32 bits, we from the affine; where
     # it interpolates, an angle that is off by 1e-7 shows as 1e-6 in the intensities. A swapped
     # axis, or one voxel in another grey level, shows at 1e-3.
-    np.testing.assert_allclose(
-        ours,
-        [float(expected[name]) for name in FEATURE_NAMES],
-        rtol=1e-5 if resample else 1e-6,
-        atol=1e-9,
-    )
+    for engine in ("pyradiomics", "fast"):
+        np.testing.assert_allclose(
+            radiomics(scan, mask, chosen, engine=engine),
+            [float(expected[name]) for name in FEATURE_NAMES],
+            rtol=1e-5 if resample else 1e-6,
+            atol=1e-9,
+        )
 
 
-def test_engines_agree_on_a_real_scan(test_data):
+@pytest.mark.parametrize("voxel_mm", [0, 1.6])
+def test_engines_agree_on_a_real_scan(test_data, voxel_mm):
     path = test_data / "ds002748-30" / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
-    scan = load_scan(path, "sub-01")
-    mask = scan.stored != 0
-    chosen = settings(voxel_mm=4)  # on the whole grid the plain package takes half a minute
-    fast = radiomics(scan, mask, chosen, engine="fast")
-    plain = radiomics(scan, mask, chosen, engine="pyradiomics")
-    changed = fast.index[fast != plain]
-    assert all(name.startswith("original_shape_") for name in changed)
-    # What the fast engine promises of diameters; the rest is the rounding of sums.
+    whole = load_scan(path, "sub-01")
+    # A third of the brain: on all of it the plain package takes half a minute.
+    part = (slice(90, 190), slice(100, 190), slice(60, 120))
+    affine = whole.stored_affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [side.start for side in part]
+    scan = Scan("sub-01", path, whole.stored[part], affine)
+    mask = scan.stored > 0
+    mask[:20] = mask[-20:] = mask[:, :15] = False
+    chosen = settings(voxel_mm=voxel_mm)
+    fast = radiomics(scan, mask, chosen, engine="fast", orientation="RAS")
+    plain = radiomics(scan, mask, chosen, engine="pyradiomics", orientation="RAS")
+    # What the fast engine promises of diameters. The rest is sums in another order, but for
+    # the resampled scan, of which it looks only at the mask's surroundings.
     np.testing.assert_allclose(fast, plain, rtol=1e-9)
+    diameters = [name for name in FEATURE_NAMES if "Diameter" in name]
+    np.testing.assert_allclose(fast[diameters], plain[diameters], rtol=1e-12)
+    assert {**plain.attrs, "engine": "fast"} == fast.attrs
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +201,96 @@ def test_codes_are_unique_and_deviations_are_features():
     known = deviations()
     assert set(known.index) <= set(FEATURE_NAMES)
     assert set(known.index[known["kind"] == "not in IBSI"]) == set(codes.index[codes == ""])
+
+
+def noise(shape=(14, 15, 12), dtype=np.float32, spread=20):
+    """A scan of noise about 100 and a region with holes."""
+    rng = np.random.default_rng(3)
+    mask = np.zeros(shape, bool)
+    mask[tuple(slice(n // 4, n - n // 4) for n in shape)] = True
+    mask &= rng.random(shape) < 0.8
+    affine = np.diag([0.9, 1.1, 2.0, 1.0])
+    return Scan("", "", rng.normal(100, spread, shape).astype(dtype), affine), mask
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"distances": [1, 2]},
+        {"gldm_a": 1},
+        {"force2D": True},
+        {"weightingNorm": "euclidean"},
+        {"symmetricalGLCM": False},
+        {"removeOutliers": 1.5},
+        {"resegmentRange": [-100, 120]},
+        {"preCrop": True},
+    ],
+    ids=lambda extra: next(iter(extra)),
+)
+def test_settings_that_are_not_covered_go_to_pyradiomics(extra):
+    chosen = settings(extra=extra)
+    assert not covers(chosen["setting"])
+    assert covers(settings()["setting"])
+    fast = radiomics(*noise(), chosen)
+    plain = radiomics(*noise(), chosen, engine="pyradiomics")
+    rest = [name for name in FEATURE_NAMES if "_shape_" not in name]
+    np.testing.assert_array_equal(fast[rest], plain[rest])  # by the same classes
+    np.testing.assert_allclose(fast, plain, rtol=1e-9)
+    default = radiomics(*noise(), settings())
+    assert "preCrop" in extra or not np.allclose(fast, default, rtol=1e-9)  # it was heeded
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"normalize": False},
+        {"normalize": False, "bin_width": 7.5},
+        {"bin_width": 2},  # more than 255 grey levels, most of them empty
+        {"bin_count": 300},
+        {"voxel_mm": [1.5, 0, 1.3]},
+        {"normalize": False, "voxel_mm": 1.4, "extra": {"interpolator": "sitkLinear"}},
+        {"extra": {"voxelArrayShift": 300}},
+    ],
+    ids=str,
+)
+def test_engines_agree_for_every_covered_setting(chosen, dtype):
+    chosen = settings(**chosen)
+    assert covers(chosen["setting"])
+    fast = radiomics(*noise(dtype=dtype), chosen)
+    plain = radiomics(*noise(dtype=dtype), chosen, engine="pyradiomics")
+    # Sums in another order; skewness, a difference of such sums, may be near 0.
+    np.testing.assert_allclose(fast, plain, rtol=1e-11, atol=1e-12)
+    assert {**plain.attrs, "engine": "fast"} == fast.attrs
+
+
+def test_resampling_looks_no_further_than_it_must():
+    # The region lies so far from the border that the fast engine cuts on every side.
+    rng = np.random.default_rng(8)
+    shape = (100, 104, 98)
+    assert min(shape) > 2 * (SUPPORT + 5) + 12
+    mask = np.zeros(shape, bool)
+    mask[44:56, 46:58, 43:55] = rng.random((12, 12, 12)) < 0.9
+    scan = Scan("", "", rng.normal(100, 20, shape).astype(np.float32), np.diag([1, 1, 1.2, 1]))
+    chosen = settings(voxel_mm=0.8)
+    fast = radiomics(scan, mask, chosen)
+    plain = radiomics(scan, mask, chosen, engine="pyradiomics")
+    # Origins that differ by whole voxels place the new grid within 1e-13 mm.
+    np.testing.assert_allclose(fast, plain, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("whole", [True, False])
+def test_mean_and_deviation_are_itks_to_the_last_digit(dtype, whole):
+    values = noise((60, 50, 40), spread=300)[0].stored
+    values = (np.round(values) if whole else values).astype(dtype)
+    statistics = sitk.StatisticsImageFilter()
+
+    def as_itk(array, first):
+        return sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+
+    with one_thread():  # ITK's last digit depends on their number
+        statistics.Execute(as_itk(values, (0, 0, 0)))
+        expected = (statistics.GetMean(), statistics.GetSigma())
+        for array in (values, np.asfortranarray(values)):
+            assert mean_and_deviation(array, as_itk) == expected
