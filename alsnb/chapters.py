@@ -33,6 +33,8 @@ STAGES = {
     "14_weigh_usefulness": ("masks", "radiomics", "embeddings", "probabilities"),
     "15_examine_confounds": ("masks", "radiomics", "embeddings", "nested", "confounds"),
 }
+#: Parameters of the section "Run" that decide what a page shows.
+DECIDING_ALWAYS = ("seed", "profile", "device", "precision")
 #: Stages made subject by subject, and the extractor of each.
 EXTRACTORS = {
     "intensities": "intensity",
@@ -138,7 +140,8 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
     key = {
         "notebook": hashlib.sha256(source.read_bytes()).hexdigest(),
         "package": {name: digest[:16] for name, digest in fingerprints.package_files().items()},
-        "parameters": {"seed": params.seed, "profile": params.profile, **deciding}
+        "parameters": {name: getattr(params, name) for name in DECIDING_ALWAYS}
+        | deciding
         | declared(source, params),
         "cohort": inputs,
     }

@@ -159,7 +159,8 @@ class Study(Pages):
                 p.weights, p.batch_norm, p.orientation, p.device, p.precision
             ),
         }
-        return {name: (made[name], p.subset(*SECTIONS[name])) for name in made}
+        where = {"device": p.device, "precision": p.precision}
+        return {name: (made[name], p.subset(*SECTIONS[name]) | where) for name in made}
 
     @functools.cached_property
     def masks(self) -> features.FeatureTable:

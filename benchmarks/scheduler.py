@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from distributed import LocalCluster
 
@@ -41,7 +40,7 @@ def measure(runs: int) -> pd.DataFrame:
                     times.setdefault(label, []).append((taken, taken))
                 first = first or tables
                 for key, table in tables.items():
-                    if not np.array_equal(table.to_numpy(), first[key].to_numpy()):
+                    if not table.equals(first[key]):
                         raise RuntimeError(f"{key}: {label} gave other values")
     alone = medians(times["in this process"])[0]
     rows: list[dict[str, Any]] = []

@@ -31,10 +31,10 @@ def test_each_reason_is_told(people, tmp_path, capsys, make_scan):
     assert said(people[:4], tmp_path, capsys).endswith("4 of 4 to compute: the first time")
     assert said(people[:4], tmp_path, capsys) == ""
     assert said(people, tmp_path, capsys).endswith("1 of 5 to compute: 1 new")
-    make_scan("sub-03/sub-03_T1w.nii.gz", np.random.default_rng(9).uniform(1, 9, (6, 6, 6)))
-    assert said(people, tmp_path, capsys).endswith("1 of 5 to compute: 1 with changed files")
     next((tmp_path / "slow_means").glob("*.json")).unlink()
     assert said(people, tmp_path, capsys).endswith("1 of 5 to compute: 1 not finished last time")
+    make_scan("sub-03/sub-03_T1w.nii.gz", np.random.default_rng(9).uniform(1, 9, (6, 6, 6)))
+    assert said(people, tmp_path, capsys).endswith("1 of 5 to compute: 1 with changed files")
     Path(people["t1w"][1]).write_bytes(b"broken")
     said(people, tmp_path, capsys)
     assert said(people, tmp_path, capsys).endswith("1 failed last time (unreadable)")
