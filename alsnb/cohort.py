@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from alsnb.errors import CohortError, ScanError
 from alsnb.participants import MISSING, Columns, label_problems, people, read_table
+from alsnb.progress import bar
 from alsnb.scan import check_header, load_mask, load_scan, voxel_sizes
 
 __all__ = [
@@ -160,7 +160,7 @@ def read_cohort(
     known = {row["participant_id"]: row["label"] for row in rows}
     masks = _find_masks(Path(mask_root) if mask_root else root / "derivatives")
     kept = []
-    for row in tqdm(rows, desc="headers", unit="scan", disable=not progress):
+    for row in bar(rows, total=len(rows), said="headers", unit="scan", shown=progress):
         try:
             row |= _locate(root, row["participant_id"], selection, ledger)
             row["mask"] = _mask_for(Path(row["t1w"]), masks, row["participant_id"], ledger)
@@ -258,9 +258,8 @@ def check_voxels(cohort: Cohort, *, masks: bool = True, progress: bool = False) 
     lost, notes = [], []
     rows = cohort.participants[cohort.participants["t1w"] != ""]
     pairs = zip(rows["participant_id"], zip(rows["t1w"], rows["mask"], strict=True), strict=True)
-    for subject, (path, mask) in tqdm(
-        pairs, total=len(rows), desc="voxels", unit="scan", disable=not progress
-    ):
+    shown = bar(pairs, total=len(rows), said="voxels", unit="scan", shown=progress)
+    for subject, (path, mask) in shown:
         try:
             scan = load_scan(path, subject)
             if mask and masks:

@@ -267,7 +267,7 @@ def _quality(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     scans = rows.loc[list(paths)].reset_index().assign(brain_mask=list(paths.values()))
     extractor: Any = NoiseExtractor()
     noise = features.extract(
-        scans, extractor, study.run_dir / "store", n_jobs=study.params.n_jobs,
+        scans, extractor, study.store, n_jobs=study.params.n_jobs,
         progress=study.progress,
     )  # fmt: skip
     numbers = masks.diagnostics.reindex(rows.index)

@@ -20,8 +20,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from tqdm import tqdm
+
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 
 from .classifiers import CLASSIFIERS, NETWORKS, grid
 from .eligibility import check_sizes, check_table, split
@@ -273,29 +276,26 @@ class _Work:
 def _do(works: Sequence[_Work], n_jobs: int, *, progress: bool) -> None:
     """Do all pieces of work; the results lie in `works`."""
     total = sum(len(w.tuned_rows) * w.n_splits + len(w.folds) - len(w.shared) for w in works)
-    with tqdm(total=total, desc=works[0].how[1].name, disable=not progress) as bar:
+    with bar(said=works[0].how[1].name, total=total, unit="fit", shown=progress) as shown:
         # Searches, and what needs none, before what they decide.
         first = [
             (w, *piece) for w in works for piece in (w.tuning() if w.n_splits else w.testing())
         ]
-        _made(first, n_jobs, bar)
+        _made(first, n_jobs, shown)
         searched = [w for w in works if w.n_splits]
         for work in searched:
             work.tuned()
-        _made([(w, *piece) for w in searched for piece in w.testing()], n_jobs, bar)
+        _made([(w, *piece) for w in searched for piece in w.testing()], n_jobs, shown)
 
 
-def _made(pieces: list[tuple[_Work, Key, Any]], n_jobs: int, bar: Any) -> None:
+def _made(pieces: list[tuple[_Work, Key, Any]], n_jobs: int, shown: tqdm) -> None:
     # Long ones first, so that the last ones to finish are short.
     order = sorted(range(len(pieces)), key=lambda i: _COST.index(pieces[i][0].how[0]))
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_numbered)(i, *pieces[i][2]) for i in order
-        )
-        for i, made in done if pieces else ():
-            work, key, _ = pieces[i]
-            work.parts[key] = made
-            bar.update()
+    calls = (delayed(_numbered)(i, *pieces[i][2]) for i in order)
+    for i, made in unordered(calls, n_jobs):
+        work, key, _ = pieces[i]
+        work.parts[key] = made
+        shown.update()
 
 
 def _numbered(number: int, function: Any, arguments: Any, options: Any) -> tuple[int, Any]:

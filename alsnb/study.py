@@ -12,23 +12,17 @@ import json
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from alsnb import cohort as cohort_room
-from alsnb import display, exclusions, features, parameters, preflight
+from alsnb import exclusions, features, fingerprints, parameters, preflight, scheduling
+from alsnb.chapters import EXTRACTORS, SECTIONS
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
-
-#: Packages whose versions decide values; recorded in ``run.json``.
-RECORDED = (
-    "alsnb", "imbalanced-learn", "nibabel", "nilearn", "numpy", "pandas", "pyradiomics",
-    "scikit-image", "scikit-learn", "scipy", "SimpleITK", "skorch", "statsmodels", "torch",
-)  # fmt: skip
 
 
 class Study(Pages):
@@ -49,6 +43,12 @@ class Study(Pages):
         folder = Path(params.run_dir) if params.run_dir else default
         super().__init__(folder.expanduser().resolve())
 
+    @property
+    def store(self) -> Path:
+        """Folder of the records of single subjects."""
+        store = self.params.store
+        return Path(store).expanduser().resolve() if store else self.run_dir / "store"
+
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Study:
         """Open the study that a notebook's parameters describe.
@@ -61,15 +61,18 @@ class Study(Pages):
         Returns
         -------
         Study
-            Without progress bars, which would end in the page.
+            Its parallel work goes to the parameters' scheduler; its progress goes to the log of
+            whoever started the kernel, not to the page.
         """
-        return cls(parameters.from_notebook(namespace), progress=False)
+        study = cls(parameters.from_notebook(namespace))
+        scheduling.use(study.params.scheduler, study.run_dir)
+        return study
 
     def remember(self) -> None:
         """Write ``run.json``: parameters, versions, commit, platform, date and input hash."""
         content = {
             "parameters": self.params.model_dump(),
-            "versions": {name: _version(name) for name in RECORDED},
+            "versions": scheduling.versions(),
             "commit": commit(),
             "python": platform.python_version(),
             "platform": platform.platform(terse=True),
@@ -85,9 +88,13 @@ class Study(Pages):
         """The BIDS folder studied; a simulated cohort is made when it isn't there yet."""
         if not self.params.simulated:
             return Path(self.params.bids_root).expanduser().resolve()
-        p = self.params
-        key = features.fingerprint(p.subset("Simulated cohort"), p.seed)[:12]
-        return simulate(p, self.run_dir / f"simulated-{key}", progress=self.progress)
+        return simulate(self.params, self.simulated_root, progress=self.progress)
+
+    @property
+    def simulated_root(self) -> Path:
+        """Folder of the simulated cohort, there or not."""
+        key = features.fingerprint(self.params.subset("Simulated cohort"), self.params.seed)[:12]
+        return self.run_dir / f"simulated-{key}"
 
     @functools.cached_property
     def cohort(self) -> cohort_room.Cohort:
@@ -127,41 +134,53 @@ class Study(Pages):
             progress=self.progress,
         )
 
+    def extractors(self) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Give what makes each stage of single subjects.
+
+        Returns
+        -------
+        dict of str to (Extractor, dict)
+            Stage to its extractor, and to the parameters behind the extractor's settings.
+        """
+        from alsnb import extractors  # loads torch, which a check of a cohort need not
+
+        p = self.params
+        made: dict[str, Any] = {
+            "intensities": extractors.IntensityExtractor(p.histogram_bin_width),
+            "masks": extractors.BrainMaskExtractor(p.mask, p.mask_threshold, p.device, p.precision),
+            "radiomics": extractors.RadiomicsExtractor(
+                normalize=p.radiomics_normalize,
+                resample_mm=p.radiomics_resample_mm,
+                bin_count=p.radiomics_bin_count,
+                minimum_voxels=p.radiomics_minimum_voxels,
+                engine=p.radiomics_engine,
+            ),
+            "embeddings": extractors.EmbeddingExtractor(
+                p.weights, p.batch_norm, p.orientation, p.device, p.precision
+            ),
+        }
+        where = {"device": p.device, "precision": p.precision}
+        return {name: (made[name], p.subset(*SECTIONS[name]) | where) for name in made}
+
     @functools.cached_property
     def masks(self) -> features.FeatureTable:
         """Brain masks (``artifacts``) and their quality numbers."""
-        p = self.params
-        return self._extract(
-            self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold, p.device, p.precision)
-        )
+        return self._extract("masks")
 
     @functools.cached_property
     def intensities(self) -> features.FeatureTable:
         """Share of non-zero voxels by intensity bin."""
-        return self._extract(self._extractors.IntensityExtractor(self.params.histogram_bin_width))
+        return self._extract("intensities")
 
     @functools.cached_property
     def radiomics(self) -> features.FeatureTable:
         """The 107 PyRadiomics features."""
-        p = self.params
-        extractor = self._extractors.RadiomicsExtractor(
-            normalize=p.radiomics_normalize,
-            resample_mm=p.radiomics_resample_mm,
-            bin_count=p.radiomics_bin_count,
-            minimum_voxels=p.radiomics_minimum_voxels,
-            engine=p.radiomics_engine,
-        )
-        return self._extract(extractor, self._with_masks())
+        return self._extract("radiomics", self._with_masks())
 
     @functools.cached_property
     def embeddings(self) -> features.FeatureTable:
         """Layers 7 and 8 of the 3D-CNN, 256 values each."""
-        p = self.params
-        return self._extract(
-            self._extractors.EmbeddingExtractor(
-                p.weights, p.batch_norm, p.orientation, p.device, p.precision
-            )
-        )
+        return self._extract("embeddings")
 
     def representation(self, name: str) -> pd.DataFrame:
         """Feature matrix of one representation.
@@ -324,7 +343,7 @@ class Study(Pages):
             ``participant_id``, ``stage``, ``reason``, ``detail``.
         """
         parts = [self.cohort.exclusions.assign(stage="cohort")]
-        for stage in ("masks", "intensities", "radiomics", "embeddings"):
+        for stage in EXTRACTORS:
             if stage in self.__dict__:
                 parts.append(self.__dict__[stage].failures)
         columns = ["participant_id", "stage", "reason", "detail"]
@@ -370,6 +389,7 @@ class Study(Pages):
         str
             64 hexadecimal digits.
         """
+        fingerprints.load_hashes(self.store)
         rows = self.cohort.participants[["participant_id", "t1w", "mask"]].to_dict("records")
         files = [
             (r["participant_id"], *(features.file_hash(p) for p in (r["t1w"], r["mask"]) if p))
@@ -386,6 +406,8 @@ class Study(Pages):
         str
             Simulated or real, n by group, profile, date, commit.
         """
+        from alsnb import display
+
         record = self.run_dir / "run.json"
         when, what = datetime.now(UTC).date().isoformat(), commit()
         if record.is_file():
@@ -395,22 +417,17 @@ class Study(Pages):
         counts = self.cohort.counts if labels is None else self.counts(labels)
         return display.banner(kind, counts, self.params.profile, when, what)
 
-    @functools.cached_property
-    def _extractors(self) -> Any:
-        """The extractors, with torch behind them, which a check of a cohort need not load."""
-        from alsnb import extractors
-
-        return extractors
-
-    def _extract(self, extractor: Any, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+    def _extract(self, stage: str, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+        extractor, section = self.extractors()[stage]
         rows = self.cohort.participants if rows is None else rows
         rows = rows[rows["t1w"] != ""]
         table = features.extract(
             rows,
             extractor,
-            self.run_dir / "store",
+            self.store,
             n_jobs=self.params.n_jobs,
             progress=self.progress,
+            parameters=section,
         )
         features.write_table(
             self.run_dir / "features" / f"{extractor.name}.parquet", table.features
@@ -462,10 +479,3 @@ def simulate(params: Parameters, folder: str | Path, *, progress: bool = True) -
         n_jobs=params.n_jobs,
         progress=progress,
     )
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
