@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROFILE ?= demo
 RUN ?= $(PROFILE)
+TOPIC ?=
+# Peers of the benchmarks live apart: their pins contradict the package's.
+PEERS := benchmarks/.venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint format bench lab serve lock clean
@@ -30,8 +33,8 @@ format: $(READY)  ## Mend what style checks can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## Measure against peers, as ratios
-	$(BIN)/python -m benchmarks
+bench: $(READY) $(PEERS)  ## Measure against peers, as ratios (TOPIC=radiomics for one)
+	$(BIN)/python -m benchmarks $(TOPIC)
 
 lab: $(READY)  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
@@ -43,7 +46,7 @@ lock: $(READY)  ## Write requirements/lock.txt and environment.yml anew
 	$(PYTHON) requirements/lock.py
 
 clean:  ## Remove the virtual environment and built files; runs/ stays
-	rm -rf $(VENV) _build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv _build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # Why three steps: see requirements/no-deps.txt.
 $(READY): requirements/build.txt requirements/lock.txt requirements/no-deps.txt pyproject.toml
@@ -56,3 +59,9 @@ $(READY): requirements/build.txt requirements/lock.txt requirements/no-deps.txt 
 	$(BIN)/pip install -q --no-deps --no-build-isolation -r requirements/no-deps.txt
 	$(BIN)/pip install -qq --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+$(PEERS): benchmarks/requirements.txt benchmarks/requirements-no-deps.txt
+	"$(PYTHON)" -m venv benchmarks/.venv
+	benchmarks/.venv/bin/pip install -q -r benchmarks/requirements.txt
+	benchmarks/.venv/bin/pip install -q --no-deps -r benchmarks/requirements-no-deps.txt
+	@touch $(PEERS)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import papermill
-
-from alsnb import features
+from alsnb import changes, features, fingerprints, parameters
 from alsnb.errors import ParameterError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
@@ -34,14 +33,28 @@ STAGES = {
     "14_weigh_usefulness": ("masks", "radiomics", "embeddings", "probabilities"),
     "15_examine_confounds": ("masks", "radiomics", "embeddings", "nested", "confounds"),
 }
+#: Chapters that count who was lost at the stages computed so far.
+COUNTING = ("02_describe_cohort",)
+#: Parameters of the section "Run" that decide what a page shows.
+DECIDING_ALWAYS = ("seed", "profile", "device", "precision")
+#: Stages made subject by subject, and the extractor of each.
+EXTRACTORS = {
+    "intensities": "intensity",
+    "masks": "brain_mask",
+    "radiomics": "radiomics",
+    "embeddings": "embeddings",
+}
+#: Stages that those flagged for their quality are left out of where that is asked for.
+WITHOUT_FLAGGED = frozenset(("intensities", "radiomics", "embeddings", "switches"))
 #: Sections of the parameters that decide what a stage gives.
 SECTIONS = {
     "cohort": ("Cohort", "Simulated cohort"),
-    "intensities": ("Intensities", "Brain extraction", "Quality"),
-    "masks": ("Brain extraction",),
-    "quality": ("Brain extraction", "Quality"),
-    "radiomics": ("Radiomics", "Brain extraction", "Quality"),
-    "embeddings": ("Deep features", "Brain extraction", "Quality"),
+    "intensities": ("Intensities",),
+    "masks": ("Brain extraction", "Networks"),
+    "image_quality": (),
+    "quality": ("Quality",),
+    "radiomics": ("Radiomics",),
+    "embeddings": ("Deep features", "Networks"),
     "classification": ("Classification",),
     "nested": ("Classification",),
     "honest": ("Honest evaluation", "Classification"),
@@ -56,7 +69,6 @@ SECTIONS = {
     # A switch may be turned on the run's own features too.
     "switches": (
         "From text to code", "Classification", "Brain extraction", "Radiomics", "Deep features",
-        "Quality",
     ),
 }  # fmt: skip
 
@@ -107,27 +119,13 @@ def declared(source: Path, params: Parameters) -> dict[str, Any]:
     dict
         Name to value.
     """
-    return {name: getattr(params, name) for name in papermill.inspect_notebook(str(source))}
-
-
-def package_hash() -> str:
-    """SHA-256 over the package's sources and data.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    folder = Path(__file__).parent
-    kinds = {".py", ".yaml", ".csv", ".html", ".safetensors"}
-    files = sorted(p for p in folder.rglob("*") if p.suffix in kinds)
-    return features.fingerprint(
-        [(str(p.relative_to(folder)), features.file_hash(p)) for p in files]
-    )
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    tagged = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    return {name: getattr(params, name) for text in tagged for name in parameters.assigned(text)}
 
 
 def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
-    """Hash everything that an executed notebook depends on.
+    """Describe everything that an executed notebook depends on.
 
     Parameters
     ----------
@@ -141,13 +139,83 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits.
+        JSON; equal texts mean that nothing changed, and :func:`why_stale` reads two.
     """
     stages = ("cohort", *STAGES.get(source.stem, ()))
-    deciding = params.subset(*(section for stage in stages for section in SECTIONS[stage]))
-    return features.fingerprint(
-        hashlib.sha256(source.read_bytes()).hexdigest(),
-        package_hash(),
-        (deciding, params.seed, params.profile, declared(source, params)),
-        inputs,
-    )
+    sections = [section for stage in stages for section in SECTIONS[stage]]
+    if WITHOUT_FLAGGED & set(stages):
+        sections += ["Quality", *(SECTIONS["masks"] if params.exclude_flagged else ())]
+    deciding = params.subset(*sections)
+    key = {
+        "notebook": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "package": {name: digest[:16] for name, digest in fingerprints.package_files().items()},
+        "parameters": {name: getattr(params, name) for name in DECIDING_ALWAYS}
+        | deciding
+        | declared(source, params),
+        "cohort": inputs,
+        "lost": _losses(source, params),
+    }
+    return json.dumps(key, sort_keys=True)
+
+
+def _losses(source: Path, params: Parameters) -> list[Any]:
+    """Give the hashes of the lists of people lost so far, for chapters that count them."""
+    if source.stem not in COUNTING or not params.run_dir:
+        return []
+    found = sorted((Path(params.run_dir) / "qc").glob("*_failures.parquet"))
+    return [list(params.representations), *([p.name, features.file_hash(p)] for p in found)]
+
+
+def why_stale(source: Path, run_dir: Path, key: str) -> str:
+    """Say why a chapter has to be executed.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The notebook in ``notebooks/``.
+    run_dir : pathlib.Path
+        The run folder.
+    key : str
+        As :func:`notebook_key` gives it now.
+
+    Returns
+    -------
+    str
+        Empty where the executed page is up to date.
+    """
+    folder = run_dir / "notebooks"
+    target, record = folder / source.name, folder / f"{source.stem}.key"
+    if (folder / f"{source.stem}.failed.ipynb").is_file():
+        return "not finished last time"
+    if not target.is_file() or not record.is_file():
+        return "never executed"
+    if (old := record.read_text(encoding="utf-8")) != key:
+        return _changed(old, json.loads(key))
+    outputs = folder / f"{source.stem}.outputs.json"
+    if not outputs.is_file():
+        return "the list of its outputs is missing"
+    for name, digest in json.loads(outputs.read_text(encoding="utf-8")).items():
+        if not (run_dir / name).is_file():
+            return f"{name} is missing"
+        if features.file_hash(run_dir / name) != digest:
+            return f"{name} was changed"
+    return ""
+
+
+def _changed(text: str, new: dict[str, Any]) -> str:
+    try:
+        old = json.loads(text)
+        reasons = changes.differences(old["parameters"], new["parameters"])
+        files = [n for n, h in new["package"].items() if old["package"].get(n) != h]
+        files += [n for n in old["package"] if n not in new["package"]]
+        if files:
+            reasons.append(f"code changed: {changes.listed(files, ', ')}")
+        if old["notebook"] != new["notebook"]:
+            reasons.append("the notebook changed")
+        if old["cohort"] != new["cohort"]:
+            reasons.append("scans or participants.tsv changed")
+        if old["lost"] != new["lost"]:
+            reasons.append("other people were lost at later stages")
+    except (ValueError, KeyError, TypeError):
+        return "executed by another version"
+    return changes.listed(reasons)

@@ -16,6 +16,10 @@ from alsnb.protocols import ProtocolResult
 MODULES = (
     "alsnb.classifiers",
     "alsnb.networks",
+    "alsnb.network_trials",
+    "alsnb.kernels",
+    "alsnb.shared_fits",
+    "alsnb.protocol_fits",
     "alsnb.protocols",
     "alsnb.switches",
     "alsnb.eligibility",

@@ -15,7 +15,7 @@ from alsnb.parameters import Parameters
 from alsnb.project import project_root
 
 #: Parameters that are paths; made absolute before they leave the command line.
-PATHS = ("bids_root", "mask_root")
+PATHS = ("bids_root", "mask_root", "store")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.command(arguments)
     except AlsnbError as error:
         print(f"alsnb: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"{where}{error.strerror or error}"
+        print(f"alsnb: {said}; look at the disk and at the rights to it", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("alsnb: interrupted; the same command goes on from here", file=sys.stderr)
@@ -72,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     check = add("check", _check, "list every problem of a cohort before any long work")
     add_parameters(check)
     check.add_argument("--headers-only", action="store_true", help="do not read the voxels")
+    status = add("status", _status, "say how far a run is, and what is out of date and why")
+    add_parameters(status)
+    status.set_defaults(profile="")
     simulate = add("simulate", _simulate, "write a simulated BIDS cohort with known truth")
     simulate.add_argument("folder", type=Path)
     add_parameters(simulate)
@@ -94,16 +102,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read(arguments: argparse.Namespace) -> Parameters:
-    values = parameters.load_profile(arguments.profile, project_root() / "params")
+    if arguments.profile:
+        values = parameters.load_profile(arguments.profile, project_root() / "params")
+        values.setdefault("profile", Path(arguments.profile).stem)
+    else:  # the run's own
+        values = parameters.remembered(str(_run_dir(arguments.name or "demo")))
     values |= parameters.parse_assignments(arguments.settings)
-    values.setdefault("profile", Path(arguments.profile).stem)
     for name in PATHS:
-        if values.get(name):
+        if values.get(name) and "://" not in str(values[name]):
             values[name] = str(Path(values[name]).expanduser().resolve())
-    if Path(str(values.get("weights", ""))).is_file():
-        values["weights"] = str(Path(values["weights"]).resolve())
-    values["run_dir"] = str(_run_dir(arguments.name or values.get("run_dir") or values["profile"]))
-    return parameters.validate(values, f"profile {arguments.profile}")
+    for name in ("weights", "scheduler"):  # a name or an address, or else a file
+        if Path(str(values.get(name, ""))).is_file():
+            values[name] = str(Path(values[name]).resolve())
+    name = arguments.name or values.get("run_dir") or values.get("profile", "demo")
+    values["run_dir"] = str(_run_dir(name))
+    return parameters.validate(values, f"profile {arguments.profile}" if arguments.profile else "")
 
 
 def _run_dir(name: str) -> Path:
@@ -130,6 +143,13 @@ def _check(arguments: argparse.Namespace) -> int:
     lines = report(Study(params), voxels=not arguments.headers_only)
     print("\n".join(lines))
     return int(any(line.startswith("error") for line in lines))
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from alsnb import status
+
+    print("\n".join(status.report(_read(arguments))))
+    return 0
 
 
 def _simulate(arguments: argparse.Namespace) -> int:

@@ -6,39 +6,29 @@ of exclusions with a reason. Voxels are not opened here, only headers.
 
 from __future__ import annotations
 
-import csv
+import hashlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from alsnb.errors import CohortError, ScanError
-from alsnb.scan import check_header, load_scan
+from alsnb.participants import MISSING, Columns, label_problems, people, read_table
+from alsnb.progress import bar
+from alsnb.scan import check_header, load_mask, load_scan, voxel_sizes
 
-#: Texts of a participants.tsv that mean "unknown" (BIDS 1.10: ``n/a``; the rest are habits).
-MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "unknown", "."})
+__all__ = [
+    "MISSING", "TRUTH", "Cohort", "Columns", "Selection", "check_cohort", "check_voxels",
+    "read_cohort",
+]  # fmt: skip
+
 #: Derivatives of the simulator hold the truth, which no stage may read.
 TRUTH = "truth"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns and labels of a participants.tsv."""
-
-    id: str = "participant_id"
-    age: str = "age"
-    sex: str = "sex"
-    group: str = "group"
-    positive: str = "ALS"
-    negative: str = "mimic"
-    positive_name: str = ""
-    negative_name: str = ""
-    male: str = "M"
-    female: str = "F"
+#: Longest edge of a voxel over its shortest from which a scan is noted as thick slices.
+THICK = 4.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,8 @@ class Cohort:
         NaN unknown), ``sex`` (``"M"``, ``"F"`` or missing), ``t1w`` and ``mask`` (paths, empty
         if none), ``shape`` and ``zooms`` (mm) as texts.
     exclusions : pandas.DataFrame
-        ``participant_id``, ``reason`` (short code), ``detail``.
+        ``participant_id``, ``reason`` (a code of `alsnb.exclusions.REASONS`), ``detail``,
+        ``label`` (1 positive, 0 negative, missing where the group is unknown).
     notes : pandas.DataFrame
         Values that could not be used although the subject stays: ``participant_id``,
         ``column``, ``found``, ``taken_as``.
@@ -117,6 +108,9 @@ class _Ledger:
     def exclude(self, subject: str, reason: str, detail: str) -> None:
         self.exclusions.append((subject, reason, detail))
 
+    def note(self, subject: str, column: str, found: str, taken_as: str) -> None:
+        self.notes.append((subject, column, found, taken_as))
+
 
 def read_cohort(
     root: str | Path,
@@ -157,18 +151,19 @@ def read_cohort(
     """
     root, columns, selection = Path(root), columns or Columns(), selection or Selection()
     ledger = _Ledger()
-    table = _read_table(root, columns, ledger)
+    table = read_table(root, columns, ledger.problems)
     if "participant_id" not in table:  # nobody can be named, so nothing more can be checked
         _fail(root, ledger)
-    _label_problems(table, columns, ledger)
-    _sex_problem(table, columns, ledger)
-    rows = list(_rows(table, columns, ledger))
+    ledger.problems += label_problems(table, columns)
+    anybody = bool(ledger.problems)
+    rows = list(people(table, columns, ledger.exclude, ledger.note, any_group=anybody))
+    known = {row["participant_id"]: row["label"] for row in rows}
     masks = _find_masks(Path(mask_root) if mask_root else root / "derivatives")
     kept = []
-    for row in tqdm(rows, desc="headers", unit="scan", disable=not progress):
+    for row in bar(rows, total=len(rows), said="headers", unit="scan", shown=progress):
         try:
-            row |= _locate(root, row["participant_id"], selection)
-            row["mask"] = _mask_for(Path(row["t1w"]), masks, row["participant_id"])
+            row |= _locate(root, row["participant_id"], selection, ledger)
+            row["mask"] = _mask_for(Path(row["t1w"]), masks, row["participant_id"], ledger)
         except ScanError as error:
             if require_scan:
                 where = f"{error.path}: " if error.path else ""
@@ -176,7 +171,8 @@ def read_cohort(
                 continue
             row |= {"t1w": "", "mask": "", "shape": "", "zooms": ""}
         kept.append(row)
-    _unlisted(root, {r["participant_id"] for r in rows}, ledger)
+    kept = _refuse_shared(kept, ledger)
+    _unlisted(root, set(table["participant_id"]), ledger)
     _fail(root, ledger)
     participants = pd.DataFrame(
         kept,
@@ -185,7 +181,7 @@ def read_cohort(
     return Cohort(
         root,
         participants,
-        pd.DataFrame(ledger.exclusions, columns=["participant_id", "reason", "detail"]),
+        _excluded(ledger.exclusions, known),
         pd.DataFrame(ledger.notes, columns=["participant_id", "column", "found", "taken_as"]),
         has_age=bool(columns.age) and bool(participants["age"].notna().any()),
         has_sex=bool(columns.sex) and bool(participants["sex"].notna().any()),
@@ -230,6 +226,8 @@ def check_cohort(cohort: Cohort, *, n_folds: int = 3, smote_k: int = 5) -> list[
             f"note: {note.participant_id}: {note.column} is {note.found!r}, "
             f"taken as {note.taken_as}"
         )
+    if not (cohort.root / "dataset_description.json").is_file():
+        lines.append("note: there is no dataset_description.json, which BIDS asks for; go on")
     for has, name, chapter in (
         (cohort.has_age, "age", "age tests and Q-Q plots"),
         (cohort.has_sex, "sex", "the test of sex"),
@@ -239,38 +237,53 @@ def check_cohort(cohort: Cohort, *, n_folds: int = 3, smote_k: int = 5) -> list[
     return lines
 
 
-def check_voxels(cohort: Cohort, *, progress: bool = False) -> Cohort:
-    """Read every scan of a cohort, and leave out those that can't be read.
+def check_voxels(cohort: Cohort, *, masks: bool = True, progress: bool = False) -> Cohort:
+    """Read every scan and brain mask of a cohort, and leave out those that can't be used.
 
     Parameters
     ----------
     cohort : Cohort
         As read, headers checked.
+    masks : bool, default True
+        Read the masks that are given too.
     progress : bool, default False
         Show a bar.
 
     Returns
     -------
     Cohort
-        Without the scans that :func:`alsnb.scan.load_scan` refuses, which are listed.
+        Without those whose scan or mask is refused, who are listed; scans with negative
+        intensities are noted.
     """
-    lost = []
+    lost, notes = [], []
     rows = cohort.participants[cohort.participants["t1w"] != ""]
-    pairs = zip(rows["participant_id"], rows["t1w"], strict=True)
-    for subject, path in tqdm(
-        pairs, total=len(rows), desc="voxels", unit="scan", disable=not progress
-    ):
+    pairs = zip(rows["participant_id"], zip(rows["t1w"], rows["mask"], strict=True), strict=True)
+    shown = bar(pairs, total=len(rows), said="voxels", unit="scan", shown=progress)
+    for subject, (path, mask) in shown:
         try:
-            load_scan(path, subject)
+            scan = load_scan(path, subject)
+            if mask and masks:
+                load_mask(mask, scan)
         except ScanError as error:
             lost.append((subject, error.reason, f"{error.path}: {error.detail}"))
-    table = pd.DataFrame(lost, columns=cohort.exclusions.columns)
+            continue
+        if (lowest := float(scan.stored.min())) < 0:
+            notes.append((subject, "T1w intensity", f"{lowest:g}", "an intensity like any other"))
+    table = _excluded(lost, {str(s): int(label) for s, label in cohort.labels.items()})
     kept = ~cohort.participants["participant_id"].isin(table["participant_id"])
     return replace(
         cohort,
         participants=cohort.participants[kept].reset_index(drop=True),
         exclusions=pd.concat([cohort.exclusions, table], ignore_index=True),
+        notes=pd.concat(
+            [cohort.notes, pd.DataFrame(notes, columns=cohort.notes.columns)], ignore_index=True
+        ),
     )
+
+
+def _excluded(rows: Sequence[tuple[str, str, str]], labels: dict[str, int]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["participant_id", "reason", "detail"], dtype=object)
+    return table.assign(label=table["participant_id"].map(labels).astype("Int64"))
 
 
 def _class_problems(cohort: Cohort, n_folds: int) -> list[str]:
@@ -293,131 +306,22 @@ def _fail(root: Path, ledger: _Ledger) -> None:
         raise CohortError(f"{root}: " + "; ".join(ledger.problems), report)
 
 
-def _read_table(root: Path, columns: Columns, ledger: _Ledger) -> pd.DataFrame:
-    path = root / "participants.tsv"
-    if not root.is_dir():
-        ledger.problems.append("no such folder; give bids_root the folder with participants.tsv")
-        return pd.DataFrame()
-    if not path.is_file():
-        ledger.problems.append("has no participants.tsv; BIDS requires one with the groups")
-        return pd.DataFrame()
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,  # a tab at the end of the lines must not shift the columns
-            quoting=csv.QUOTE_NONE,
-        )
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        ledger.problems.append(
-            f"participants.tsv can't be read as a tab-separated table ({error}); save it as UTF-8"
-        )
-        return pd.DataFrame()
-    table.columns = [str(c).strip() for c in table.columns]
-    wanted = {"id_column": columns.id, "group_column": columns.group}
-    wanted |= {"age_column": columns.age} if columns.age else {}
-    wanted |= {"sex_column": columns.sex} if columns.sex else {}
-    for parameter, name in wanted.items():
-        if name not in table.columns:
-            optional = " (or empty)" if parameter in {"age_column", "sex_column"} else ""
-            ledger.problems.append(
-                f"participants.tsv has no column {name!r}; it has {list(table.columns)}; set "
-                f"{parameter}{optional}"
-            )
-    if ledger.problems:
-        return pd.DataFrame()
-    table = table.apply(lambda column: column.str.strip())
-    ids = table[columns.id].map(_subject)
-    table = table.assign(participant_id=ids)
-    bad = sorted(set(table.loc[~ids.str.fullmatch(r"sub-[0-9A-Za-z]+"), columns.id]))
-    if bad:
-        ledger.problems.append(f"{columns.id} holds no BIDS subjects: {bad[:5]}; expected sub-01")
-    twice = sorted(set(ids[ids.duplicated()]))
-    if twice:
-        ledger.problems.append(f"subjects listed more than once: {twice}; keep one row each")
-    return table
-
-
-def _subject(text: str) -> str:
-    return text if text.startswith("sub-") else f"sub-{text}"
-
-
-def _label_problems(table: pd.DataFrame, columns: Columns, ledger: _Ledger) -> None:
-    found = sorted(set(table[columns.group]))
-    for parameter, label in (
-        ("positive_label", columns.positive),
-        ("negative_label", columns.negative),
-    ):
-        if label not in found:
-            ledger.problems.append(
-                f"no participant has {columns.group} {label!r}; it holds {found}: set {parameter}"
-            )
-
-
-def _sex_problem(table: pd.DataFrame, columns: Columns, ledger: _Ledger) -> None:
-    if columns.sex:
-        found = sorted({v for v in table[columns.sex] if v.lower() not in MISSING})
-        if found and not {columns.male, columns.female} & set(found):
-            ledger.problems.append(
-                f"no value of {columns.sex} is {columns.male!r} or {columns.female!r}; it holds "
-                f"{found[:6]}: set male_label and female_label, or sex_column empty"
-            )
-
-
-def _rows(table: pd.DataFrame, columns: Columns, ledger: _Ledger) -> Iterable[dict]:
-    labels = {columns.positive: 1, columns.negative: 0}
-    names = {
-        1: columns.positive_name or columns.positive,
-        0: columns.negative_name or columns.negative,
-    }
-    sexes = {columns.male: "M", columns.female: "F"}
-    for record in table.to_dict("records"):
-        subject, label = record["participant_id"], labels.get(record[columns.group])
-        if label is None and ledger.problems:
-            label = 0  # the labels themselves are at fault; the scan is checked all the same
-        if label is None:
-            ledger.exclude(
-                subject,
-                "group",
-                f"{columns.group} is {record[columns.group]!r}, expected "
-                f"{columns.positive!r} or {columns.negative!r}",
-            )
-            continue
-        age, sex = np.nan, None
-        if columns.age:
-            age = _age(record[columns.age])
-            if np.isnan(age):
-                ledger.notes.append((subject, columns.age, record[columns.age], "unknown"))
-        if columns.sex:
-            sex = sexes.get(record[columns.sex])
-            if sex is None:
-                ledger.notes.append((subject, columns.sex, record[columns.sex], "unknown"))
-        yield {
-            "participant_id": subject,
-            "label": label,
-            "group": names[label],
-            "age": age,
-            "sex": sex,
-        }
-
-
-def _age(text: str) -> float:
-    if text.lower() in MISSING:
-        return np.nan
-    try:
-        age = float(text.replace(",", "."))
-    except ValueError:
-        return np.nan
-    return age if 0 <= age <= 120 else np.nan
-
-
-def _locate(root: Path, subject: str, selection: Selection) -> dict:
+def _locate(root: Path, subject: str, selection: Selection, ledger: _Ledger) -> dict:
     folder = root / subject
     if not folder.is_dir():
-        raise ScanError("missing_scan", "no such folder in the BIDS folder", subject=subject)
+        near = _same_number(root, subject)
+        hint = f"; did you mean {near[0]}? Write ids as folders are named" if near else ""
+        raise ScanError(
+            "missing_scan", f"no such folder in the BIDS folder{hint}", subject=subject, path=folder
+        )
+    places = [folder, *folder.glob("anat"), *folder.glob("ses-*"), *folder.glob("ses-*/anat")]
+    if closed := [p for p in places if p.is_dir() and not os.access(p, os.R_OK | os.X_OK)]:
+        raise ScanError(
+            "no_permission",
+            "this folder may not be read; ask for the right to read it",
+            subject=subject,
+            path=closed[0],
+        )
     found = sorted(
         p
         for pattern in ("anat/*_T1w.nii*", "ses-*/anat/*_T1w.nii*")
@@ -426,28 +330,50 @@ def _locate(root: Path, subject: str, selection: Selection) -> dict:
     )
     if not found:
         raise ScanError(
-            "missing_scan", "no *_T1w.nii.gz in [ses-*/]anat", subject=subject, path=folder
+            "missing_scan",
+            "no *_T1w.nii.gz in [ses-*/]anat; add it or remove the participant",
+            subject=subject,
+            path=folder,
+        )
+    if strange := [p.name for p in found if not p.name.startswith(f"{subject}_")]:
+        raise ScanError(
+            "several_scans" if len(found) > 1 else "selection",
+            f"its folder holds {strange[:6]}, which by their name are somebody else's; name them "
+            f"{subject}_… or put them where they belong",
+            subject=subject,
+            path=folder,
         )
     chosen = [p for p in found if _matches(p, selection)]
     if not chosen:
         raise ScanError(
             "selection",
-            f"none of {[p.name for p in found]} has the session, acquisition and run asked for",
+            f"none of {[p.name for p in found]} has the session, acquisition and run asked for; "
+            "set session, acquisition or run",
             subject=subject,
+            path=folder,
         )
     if len(chosen) > 1:
         raise ScanError(
             "several_scans",
             f"several scans fit: {[p.name for p in chosen]}; set session, acquisition or run",
             subject=subject,
+            path=folder,
         )
     shape, affine = check_header(chosen[0], subject)
-    zooms = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    return {
-        "t1w": str(chosen[0]),
-        "shape": " x ".join(str(n) for n in shape),
-        "zooms": " x ".join(f"{z:.3g}" for z in zooms),
-    }
+    zooms = voxel_sizes(affine)
+    size = " x ".join(f"{z:.3g}" for z in zooms)
+    if max(zooms) > THICK * min(zooms):
+        ledger.note(
+            subject, "voxels (mm)", size, "usable; masks and texture of thick slices mislead"
+        )
+    return {"t1w": str(chosen[0]), "shape": " x ".join(str(n) for n in shape), "zooms": size}
+
+
+def _same_number(root: Path, subject: str) -> list[str]:
+    """Folders whose number is a subject's, written otherwise: sub-1 and sub-001."""
+    number = subject.removeprefix("sub-").lstrip("0")
+    folders = sorted(p.name for p in root.glob("sub-*") if p.is_dir())
+    return [f for f in folders if f.removeprefix("sub-").lstrip("0").lower() == number.lower()]
 
 
 def _matches(path: Path, selection: Selection) -> bool:
@@ -471,8 +397,13 @@ def _find_masks(folder: Path) -> dict[str, list[Path]]:
     return masks
 
 
-def _mask_for(t1w: Path, masks: dict[str, list[Path]], subject: str) -> str:
+def _mask_for(t1w: Path, masks: dict[str, list[Path]], subject: str, ledger: _Ledger) -> str:
     found = masks.get(re.sub(r"_T1w\.nii(\.gz)?$", "", t1w.name), [])
+    if not found:
+        for stem in masks:
+            if stem == subject or stem.startswith(f"{subject}_"):
+                names = ", ".join(p.name for p in masks[stem])
+                ledger.note(subject, "brain mask", names, f"unused; it isn't named as {t1w.name}")
     if len(found) > 1:
         raise ScanError(
             "several_masks",
@@ -482,8 +413,47 @@ def _mask_for(t1w: Path, masks: dict[str, list[Path]], subject: str) -> str:
     return str(found[0]) if found else ""
 
 
+def _refuse_shared(rows: list[dict], ledger: _Ledger) -> list[dict]:
+    """Leave out people whose scans are the very same bytes: whose the scan is, nobody knows."""
+    owners: dict[tuple, list[dict]] = {}
+    for row in rows:
+        if row["t1w"]:
+            owners.setdefault(_glimpse(Path(row["t1w"])), []).append(row)
+    doubtful = [row for same in owners.values() if len(same) > 1 for row in same]
+    owners = {}
+    for row in doubtful:
+        with Path(row["t1w"]).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        owners.setdefault((digest,), []).append(row)
+    lost = set()
+    for same in owners.values():
+        for row in same if len(same) > 1 else ():
+            others = [r["participant_id"] for r in same if r is not row]
+            ledger.exclude(
+                row["participant_id"],
+                "same_scan",
+                f"{row['t1w']}: holds the very bytes of {', '.join(others[:6])}'s scan; find out "
+                "whose it is, and remove the other",
+            )
+            lost.add(row["participant_id"])
+    return [row for row in rows if row["participant_id"] not in lost]
+
+
+def _glimpse(path: Path, length: int = 4096) -> tuple:
+    """Size, middle and end of a file; only files alike in these are read whole."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(size // 2)
+        middle = file.read(length)
+        file.seek(max(0, size - length))
+        return size, middle, file.read(length)
+
+
 def _unlisted(root: Path, listed: set[str], ledger: _Ledger) -> None:
-    excluded = {subject for subject, _, _ in ledger.exclusions}
     for folder in sorted(root.glob("sub-*")):
-        if folder.is_dir() and folder.name not in listed | excluded:
-            ledger.exclude(folder.name, "not_listed", "has a folder but no row in participants.tsv")
+        if folder.is_dir() and folder.name not in listed:
+            ledger.exclude(
+                folder.name,
+                "not_listed",
+                "has a folder but no row in participants.tsv; add one, or remove the folder",
+            )

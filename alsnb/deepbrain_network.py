@@ -12,6 +12,7 @@ import hashlib
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +20,21 @@ import torch.nn.functional as F
 from skimage.transform import resize as skimage_resize
 from torch import nn
 
+from alsnb.convolution import (
+    Device,
+    Precision,
+    channels_first,
+    convolution,
+    convolve_pairs,
+    exact,
+    interleaved,
+    paired,
+    room,
+    slab,
+    torch_device,
+    torch_dtype,
+    transpose_into,
+)
 from alsnb.errors import ScanError
 from alsnb.scan import Scan
 
@@ -59,29 +75,63 @@ class DeepBrain(nn.Module):
         Parameters
         ----------
         x : torch.Tensor
-            Shape (batch, 1, d, h, w), float32, each size a multiple of 8; intensities
+            Shape (1, 1, d, h, w), float32 or bfloat16, each size a multiple of 8; intensities
             divided by their largest.
 
         Returns
         -------
         torch.Tensor
-            Shape (batch, d, h, w), float32, 0 to 1.
+            Shape (1, d, h, w), the type of `x`, 0 to 1.
         """
-        x = x.contiguous(memory_format=torch.channels_last_3d)
-        levels: list[torch.Tensor] = []
-        for level in range(3):
-            x = F.max_pool3d(levels[-1], 2) if levels else x
-            for convolution in self.encoder[2 * level : 2 * level + 2]:
-                x = convolution(x).relu_()
-            levels.append(x)
-        x = F.max_pool3d(x, 2)
-        for up, convolution, skip in zip(self.up, self.decoder, reversed(levels), strict=True):
-            # TensorFlow's "SAME" pads a stride-2 kernel of 3 at the end only: drop the last.
-            x = torch.cat([up(x)[:, :, :-1, :-1, :-1], skip], dim=1)
-            x = convolution(x).relu_()
-        return torch.sigmoid_(self.head(x.permute(0, 2, 3, 4, 1))[..., 0])
+        planes = [_planes(x, 2**level, channels) for level, channels in enumerate((8, 16, 32))]
+        x = self._finest_down(x, planes[0])
+        for level in (1, 2):
+            x = _convolve(x, self.encoder[2 * level]).relu_()
+            x = _convolve(x, self.encoder[2 * level + 1])
+            torch.clamp_min(x[0].permute(1, 2, 3, 0), 0, out=planes[level][1:-1, 1])
+            x = F.max_pool3d(x, 2).relu_()
+        for level, up, layer in zip((2, 1), self.up, self.decoder, strict=False):
+            transpose_into(planes[level][1:-1, 0], x, _weight(up))
+            x = channels_first(planes[level].flatten(0, 1))
+            weight, bias = interleaved(_weight(layer)), _bias(layer)
+            x = convolution(x, weight, bias, stride=(2, 1, 1), padding=(0, 1, 1)).relu_()
+        transpose_into(planes[0][1:-1, 0], x, _weight(self.up[2]))
+        return self._finest_up(planes[0])
 
-    @torch.inference_mode()
+    def _finest_down(self, x: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
+        """Run the first level, write it to `planes`, and return it pooled."""
+        depth = x.shape[2]
+        first, second = (paired(_weight(self.encoder[i]), _bias(self.encoder[i])) for i in (0, 1))
+        # One channel: first and last in memory are the same, but torch must be told.
+        x = channels_first(F.pad(x[0, 0], (0, 0, 0, 0, 2, 2))[..., None])
+        pooled = []
+        for start in range(0, depth, slab(x)):
+            stop = min(start + slab(x), depth)
+            y = convolve_pairs(x[:, :, start : stop + 4], *first).relu_()
+            if start == 0:
+                y[:, :, 0] = 0
+            if stop == depth:
+                y[:, :, -1] = 0
+            y = convolve_pairs(y, *second)
+            skip = planes[1 + start : 1 + stop, 1]
+            torch.clamp_min(y[0].permute(1, 2, 3, 0), 0, out=skip)
+            # Pooling and ReLU only compare: in this order the ReLU has less to do.
+            pooled.append(F.max_pool3d(y, 2).relu_())
+        return torch.cat(pooled, dim=2)
+
+    def _finest_up(self, planes: torch.Tensor) -> torch.Tensor:
+        """Run the last level, to the probability."""
+        depth, _, h, w, _ = planes[1:-1].shape
+        last = self.decoder[2]
+        weight, bias = paired(interleaved(_weight(last)), _bias(last))
+        out = room((1, depth, h, w), planes)
+        for start in range(0, depth, slab(planes)):
+            stop = min(start + slab(planes), depth)
+            x = channels_first(planes[start : stop + 2].flatten(0, 1))
+            y = convolve_pairs(x, weight, bias, step=2).relu_().permute(0, 2, 3, 4, 1)
+            out[:, start:stop] = torch.sigmoid_(self.head(y)[..., 0])
+        return out
+
     def grid_probability(self, scan: Scan | np.ndarray) -> np.ndarray:
         """Brain probability on the network's own grid.
 
@@ -113,7 +163,9 @@ class DeepBrain(nn.Module):
                 path=scan.path if isinstance(scan, Scan) else "",
             )
         cube /= largest
-        return self(torch.from_numpy(cube)[None, None])[0].numpy()
+        with exact():
+            x = torch.from_numpy(cube)[None, None].to(self.head.weight)
+            return self(x)[0].float().cpu().numpy()
 
     def probability(self, scan: Scan | np.ndarray) -> np.ndarray:
         """Brain probability of each voxel of a scan.
@@ -140,6 +192,66 @@ class DeepBrain(nn.Module):
         shape = scan.stored.shape if isinstance(scan, Scan) else scan.shape
         return resize(self.grid_probability(scan), shape)
 
+    def mask(self, scan: Scan | np.ndarray, threshold: float = 0.5) -> np.ndarray:
+        """Voxels of a scan whose probability is above a threshold.
+
+        Equals ``probability(scan) > threshold``, but never holds the probability at full
+        resolution.
+
+        Parameters
+        ----------
+        scan : Scan or numpy.ndarray
+            A whole head; an array of shape (i, j, k) is taken as it is.
+        threshold : float, default 0.5
+            Between 0 and 1.
+
+        Returns
+        -------
+        numpy.ndarray
+            The scan's stored shape, bool.
+
+        Raises
+        ------
+        ScanError
+            When no voxel is positive.
+        """
+        shape = scan.stored.shape if isinstance(scan, Scan) else scan.shape
+        cube = self.grid_probability(scan)
+        if not cube.min() <= threshold < cube.max():  # where resize clips, which is rare
+            return resize(cube, shape) > threshold
+        first, second, third = (_axis_matrix(GRID, n) for n in shape)
+        cube = _product(third, cube, 2)
+        out = np.empty(shape, bool)
+        for start in range(0, shape[0], 16):
+            part = _product(second, _product(first[start : start + 16], cube, 0), 1)
+            np.greater(part, threshold, out=out[start : start + 16])
+        return out
+
+
+def _planes(x: torch.Tensor, step: int, channels: int) -> torch.Tensor:
+    """Room for a decoder level's input, shape (d + 2, 2, h, w, channels).
+
+    Each plane is held twice, first what comes up and then the encoder's own, and a
+    convolution takes both as twice as many planes: nothing has to be concatenated. The first
+    and the last pair are the zeros that pad it.
+    """
+    d, h, w = (n // step for n in x.shape[2:])
+    planes = room((d + 2, 2, h, w, channels), x)
+    planes[0] = planes[-1] = 0
+    return planes
+
+
+def _weight(layer: nn.Module) -> torch.Tensor:
+    return cast(torch.Tensor, layer.weight)
+
+
+def _bias(layer: nn.Module) -> torch.Tensor:
+    return cast(torch.Tensor, layer.bias)
+
+
+def _convolve(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+    return convolution(x, _weight(layer), _bias(layer))
+
 
 def resize(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Resize as ``skimage.transform.resize(mode="constant", anti_aliasing=True)`` does.
@@ -165,17 +277,31 @@ def resize(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     low, high = float(out.min()), float(out.max())
     # The axis that shrinks most goes first: the others then have less to do.
     for axis in np.argsort([new / old for new, old in zip(shape, volume.shape, strict=True)]):
-        matrix = _axis_matrix(volume.shape[axis], shape[axis])
-        if axis == 0:
-            out = (matrix @ out.reshape(len(out), -1)).reshape(-1, *out.shape[1:])
-        elif axis == 1:
-            out = np.matmul(matrix, out)
-        else:
-            out = out @ matrix.T
+        out = _product(_axis_matrix(volume.shape[axis], shape[axis]), out, axis)
     # scikit-image clips to the input's range, widened by the padding value 0 if that shows.
     if not low <= 0 <= high and out.min() <= 0 <= out.max():
         low, high = min(low, 0.0), max(high, 0.0)
     return np.clip(out, low, high, out=np.ascontiguousarray(out))
+
+
+def _product(matrix: np.ndarray, volume: np.ndarray, axis: int) -> np.ndarray:
+    """Multiply a matrix onto one axis, some rows at a time: its other entries are all 0."""
+    shape = list(volume.shape)
+    shape[axis] = len(matrix)
+    out = np.empty(shape, np.float32)
+    for start in range(0, len(matrix), 32):
+        rows = matrix[start : start + 32]
+        used = np.flatnonzero(rows.any(axis=0))
+        low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+        rows = rows[:, low:high]
+        if axis == 0:
+            part = volume[low:high].reshape(high - low, -1)
+            np.matmul(rows, part, out=out[start : start + 32].reshape(len(rows), -1))
+        elif axis == 1:
+            np.matmul(rows, volume[:, low:high], out=out[:, start : start + 32])
+        else:
+            np.matmul(volume[..., low:high], rows.T, out=out[..., start : start + 32])
+    return out
 
 
 @lru_cache(maxsize=32)
@@ -261,8 +387,8 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     return weights
 
 
-@lru_cache(maxsize=1)
-def _load(path: Path) -> DeepBrain:
+@lru_cache(maxsize=4)
+def _load(path: Path, device: str, precision: str) -> DeepBrain:
     weights = read_weights(path)
 
     def tensor(name: str) -> torch.Tensor:
@@ -285,25 +411,38 @@ def _load(path: Path) -> DeepBrain:
         state[f"up.{index}.weight"] = tensor(layer("conv3d_transpose", index) + "/kernel")
     network = DeepBrain()
     network.load_state_dict(state, strict=True)
-    return network.eval()
+    return network.eval().to(torch.device(device), torch_dtype(precision))
 
 
-def load_deepbrain(path: str | Path | None = None) -> DeepBrain:
+def load_deepbrain(
+    path: str | Path | None = None, *, device: Device = "cpu", precision: Precision = "full"
+) -> DeepBrain:
     """Load the U-Net with DeepBrain's published weights, once per process.
 
     Parameters
     ----------
     path : str, pathlib.Path or None, optional
         ``graph.pb``; by default the installed package's.
+    device : {"cpu", "cuda", "auto"}, default "cpu"
+        Where to run; ``auto`` takes a GPU where there is one.
+    precision : {"full", "reduced"}, default "full"
+        32-bit floats, or bfloat16: on a CPU that has it about 0.55 times the time, with
+        probabilities changed by up to 0.1 and, on the network's own grid, about 300 of two
+        million voxels of the mask.
 
     Returns
     -------
     DeepBrain
-        In evaluation mode, on the CPU. Uses as many threads as torch is set to.
+        In evaluation mode. Uses as many threads as torch is set to; their number changes
+        no value.
 
     Raises
     ------
     ScanError
         When the weights are missing or not the published ones.
+    ParameterError
+        When `device` or `precision` is none, or there is no GPU to take.
     """
-    return _load(weights_path() if path is None else Path(path))
+    torch_dtype(precision)
+    path = weights_path() if path is None else Path(path)
+    return _load(path, torch_device(device), precision)

@@ -6,7 +6,9 @@ caller can tell "this scan can't be used" from a defect of the program.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class AlsnbError(Exception):
@@ -39,7 +41,7 @@ class ScanError(AlsnbError):
     Parameters
     ----------
     reason : str
-        Short code that exclusion tables group by, for instance ``"unreadable"``.
+        Code of `alsnb.exclusions.REASONS`, by which exclusion tables group: ``"unreadable"``.
     message : str
         What was found, what was expected, what to do.
     subject : str, default ""
@@ -63,6 +65,49 @@ class ScanError(AlsnbError):
 
 class MaskError(ScanError):
     """A brain mask is missing, empty or does not fit its scan."""
+
+
+class StorageError(AlsnbError):
+    """What was computed can't be written: a full disk, a read-only folder, no right to write.
+
+    No scan is to blame, so nobody is left out for it: the run stops and goes on later.
+    """
+
+
+#: What no reading can raise: a full disk, a full quota, a file too large, a read-only disk.
+WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
+
+@contextmanager
+def storing(path: object, *, everything: bool = False) -> Iterator[None]:
+    """Turn what the system says of a failed writing into a :class:`StorageError`.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where is being written, for the message.
+    everything : bool, default False
+        Take every ``OSError``; otherwise those alone that no reading raises.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    StorageError
+        Saying what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not everything and error.errno not in WRITING:
+            raise
+        why = error.strerror or str(error)
+        raise StorageError(
+            f"{path} can't be written ({why}); make room or choose a folder that may be written "
+            "to (--name), then give the same command: it goes on from here"
+        ) from error
 
 
 class LeakageError(AlsnbError):

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import nibabel as nib
 import numpy as np
 
 from alsnb import brain_mask, embeddings, intensity, radiomics
+from alsnb.convolution import Device, Precision, torch_device
 from alsnb.errors import ScanError
 from alsnb.features import Record
-from alsnb.scan import load_mask, load_scan
+from alsnb.scan import load_mask, load_scan, save_mask
 
-_COMMON = ("alsnb.scan", "alsnb.extractors")
+_COMMON = ("alsnb.header", "alsnb.scan", "alsnb.extractors")
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,22 @@ class BrainMaskExtractor:
 
     method: str = "auto"
     threshold: float = 0.5
+    device: Device = "cpu"
+    precision: Precision = "full"
     name: ClassVar[str] = "brain_mask"
     modules: ClassVar[tuple[str, ...]] = (
         *_COMMON,
         "alsnb.brain_mask",
         "alsnb.deepbrain_network",
+        "alsnb.convolution",
         "skimage",
         "torch",
     )
     artifact: ClassVar[str] = ".nii.gz"
 
     def settings(self) -> dict[str, Any]:
-        """Plain values that decide the result."""
-        return asdict(self)
+        """Plain values that decide the result, the device by what it is here."""
+        return asdict(self) | {"device": torch_device(self.device)}
 
     def inputs(self, row: Mapping[str, Any]) -> list[Path]:
         """Name the scan, and the given mask if there is one."""
@@ -55,9 +58,10 @@ class BrainMaskExtractor:
             method=self.method,
             given=Path(row["mask"]) if row["mask"] else None,
             threshold=self.threshold,
+            device=self.device,
+            precision=self.precision,
         )
-        image = nib.Nifti1Image(found.mask.astype(np.uint8), scan.stored_affine)
-        nib.save(image, artifact)
+        save_mask(artifact, found.mask, scan.stored_affine)
         numbers = {k: v for k, v in found.quality.items() if isinstance(v, bool | int | float)}
         return Record(
             {k: float(v) for k, v in numbers.items()}, {"method": found.method, **found.quality}
@@ -150,13 +154,21 @@ class EmbeddingExtractor:
     weights: str = "simulated"
     batch_norm: Literal["running", "batch"] = "running"
     orientation: str = "auto"
+    device: Device = "cpu"
+    precision: Precision = "full"
     name: ClassVar[str] = "embeddings"
-    modules: ClassVar[tuple[str, ...]] = (*_COMMON, "alsnb.embeddings", "torch")
+    modules: ClassVar[tuple[str, ...]] = (
+        *_COMMON,
+        "alsnb.embeddings",
+        "alsnb.convolution",
+        "torch",
+    )
     artifact: ClassVar[str] = ""
 
     def settings(self) -> dict[str, Any]:
         """Plain values that decide the result, the hash of the weights among them."""
-        return asdict(self) | {"sha256": embeddings.weights_hash(self.weights)}
+        sha256 = embeddings.weights_hash(self.weights)
+        return asdict(self) | {"sha256": sha256, "device": torch_device(self.device)}
 
     def inputs(self, row: Mapping[str, Any]) -> list[Path]:
         """Name the scan."""
@@ -170,6 +182,8 @@ class EmbeddingExtractor:
             _network(self.weights),
             batch_norm=self.batch_norm,
             orientation=self.orientation,
+            device=self.device,
+            precision=self.precision,
         )
         if not np.isfinite(values.to_numpy()).all():
             raise ScanError(

@@ -8,24 +8,36 @@ This room doesn't know what an extractor does.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import importlib
-import inspect
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import joblib
 import pandas as pd
-from tqdm import tqdm
 
-from alsnb.errors import AlsnbError, CohortError, ScanError
+from alsnb import changes
+from alsnb.errors import AlsnbError, CohortError, ScanError, StorageError, storing
+from alsnb.fingerprints import (
+    code_hash,
+    file_hash,
+    fingerprint,
+    known_hash,
+    load_hashes,
+    remember,
+    remembered,
+    save_hashes,
+)
+from alsnb.progress import bar, say
+from alsnb.scheduling import unordered
+from alsnb.writing import replacing, write_table, write_text
+
+__all__ = [
+    "Extractor", "FeatureTable", "Record", "code_hash", "extract", "file_hash", "fingerprint",
+    "replacing", "standing", "write_table", "write_text",
+]  # fmt: skip
 
 
 class Extractor(Protocol):
@@ -103,8 +115,12 @@ def extract(
     *,
     n_jobs: int = 1,
     progress: bool = True,
+    parameters: Mapping[str, Any] | None = None,
 ) -> FeatureTable:
-    """Run an extractor over a cohort.
+    """Run an extractor over a cohort, and say what has to be computed and why.
+
+    Several processes may do so in one store at a time: what both compute is the same, and
+    each record appears whole.
 
     Parameters
     ----------
@@ -115,9 +131,11 @@ def extract(
     store : str or pathlib.Path
         Folder of cached records.
     n_jobs : int, default 1
-        Worker processes; -1: one per core.
+        As :func:`alsnb.scheduling.unordered` takes it.
     progress : bool, default True
         Show a progress bar.
+    parameters : mapping, optional
+        The run's parameters behind the extractor's settings, to explain changes by.
 
     Returns
     -------
@@ -129,60 +147,146 @@ def extract(
     CohortError
         When no subject at all could be used; one bad scan only adds a failure.
     """
-    folder = Path(store) / extractor.name
-    folder.mkdir(parents=True, exist_ok=True)
-    base = fingerprint(extractor.name, extractor.settings(), code_hash(*extractor.modules))
+    store = Path(store)
+    folder = store / extractor.name
+    with storing(folder, everything=True):
+        folder.mkdir(parents=True, exist_ok=True)
+    load_hashes(store)
     rows = participants.to_dict("records")
+    base, question = _question(extractor, parameters)
     done = {r["participant_id"]: _stored(r, extractor, folder, base) for r in rows}
     missing = [r for r in rows if done[r["participant_id"]] is None]
-    bar = tqdm(total=len(rows), desc=extractor.name, unit="scan", disable=not progress)
-    bar.update(len(rows) - len(missing))
-    with bar:
-        # Workers are started only where there is work: they take seconds to come up.
-        options: dict[str, Any] = {"inner_max_num_threads": 1} if n_jobs != 1 else {}
-        run = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", **options)
-        calls = (joblib.delayed(_one)(row, extractor, folder, base) for row in missing)
-        for subject, outcome in run(calls) if missing else ():
+    last = _last(folder, extractor, rows)
+    before = changes.last(last)
+    for row in rows:
+        found = done[row["participant_id"]]
+        question.inputs[row["participant_id"]] = found["inputs"] if found else []
+    if missing:
+        _ask(missing, extractor, before, question, len(rows), progress)
+        write_text(last, changes.written(question))
+    calls = (joblib.delayed(_one)(row, extractor, folder, base) for row in missing)
+    with bar(said=extractor.name, total=len(rows), done=len(rows) - len(missing), unit="scan",
+             shown=progress) as shown:  # fmt: skip
+        for subject, outcome, hashes in unordered(calls, n_jobs):
             done[subject] = outcome
-            bar.update()
+            remember(hashes)
+            question.inputs[subject] = outcome["inputs"]
+            if "reason" in outcome:
+                question.failures[subject] = [outcome["reason"], outcome["detail"]]
+            shown.update()
+    if question != before:
+        write_text(last, changes.written(question))
+    if missing:
+        save_hashes(store, _all_inputs(rows, extractor))
     return _collect(participants["participant_id"], done, extractor)
 
 
-def _places(row: dict, extractor: Extractor, folder: Path, base: str) -> tuple[Path, Path]:
-    """Give the record and the artifact of a subject, named by what they are made from."""
-    files = [p for p in extractor.inputs(row) if str(p) not in ("", ".")]
-    key = fingerprint(base, [file_hash(p) for p in files])
-    return folder / f"{key}.json", folder / f"{key}{extractor.artifact or '.none'}"
+def _question(
+    extractor: Extractor, parameters: Mapping[str, Any] | None
+) -> tuple[str, changes.Asked]:
+    settings = extractor.settings()
+    base = fingerprint(extractor.name, settings, code_hash(*extractor.modules))
+    return base, changes.asked(parameters or {}, settings, extractor.modules)
 
 
-def _stored(row: dict, extractor: Extractor, folder: Path, base: str) -> dict | None:
+def _ask(
+    missing: Sequence[dict],
+    extractor: Extractor,
+    before: changes.Asked | None,
+    question: changes.Asked,
+    n_people: int,
+    progress: bool,
+) -> None:
+    """Say what has to be computed and why."""
+    for row in missing:
+        hashes = [known_hash(p) if Path(p).is_file() else None for p in _files(row, extractor)]
+        question.inputs[row["participant_id"]] = [h for h in hashes if h is not None]
+    reasons = changes.why([r["participant_id"] for r in missing], before, question)
+    say(f"{extractor.name}: {len(missing)} of {n_people} to compute: {reasons}", shown=progress)
+
+
+def _last(folder: Path, extractor: Extractor, rows: Sequence[dict]) -> Path:
+    """Name the file of what was last asked, one for each folder of scans."""
+    first = [str(files[0]) for row in rows if (files := _files(row, extractor))]
+    try:
+        root = os.path.commonpath(first) if len(first) > 1 else ""
+    except ValueError:  # absolute and relative paths
+        root = ""
+    return folder / "asked" / f"{fingerprint(root)[:12]}.json"
+
+
+def _files(row: dict, extractor: Extractor) -> list[Path]:
+    return [p for p in extractor.inputs(row) if str(p) not in ("", ".")]
+
+
+def _all_inputs(rows: Sequence[dict], extractor: Extractor) -> list[str]:
+    return [str(p) for row in rows for p in _files(row, extractor)]
+
+
+def _places(
+    row: dict, extractor: Extractor, folder: Path, base: str, *, read: bool = True
+) -> tuple[Path, Path, list[str]] | None:
+    """Give the record and the artifact of a subject, named by what they are made from.
+
+    None where a file would have to be read for it, unless `read`.
+    """
+    files = _files(row, extractor)
+    hashes = [file_hash(p) if read else known_hash(p) for p in files]
+    if None in hashes:
+        return None
+    key = fingerprint(base, hashes)
+    artifact = folder / f"{key}{extractor.artifact or '.none'}"
+    return folder / f"{key}.json", artifact, [str(h) for h in hashes]
+
+
+def _stored(
+    row: dict, extractor: Extractor, folder: Path, base: str, *, read: bool = False
+) -> dict | None:
     """Look a subject up; what is wrong with its files is said where it is computed."""
     try:
-        record, artifact = _places(row, extractor, folder, base)
+        places = _places(row, extractor, folder, base, read=read)
     except (OSError, AlsnbError):
         return None
+    if places is None:
+        return None
+    record, artifact, hashes = places
     stored = _read_record(record)
     if stored is None or (extractor.artifact and not artifact.is_file()):
         return None
-    return stored | {"artifact": artifact, "computed": 0}
+    return stored | {"artifact": artifact, "computed": 0, "inputs": hashes}
 
 
-def _one(row: dict, extractor: Extractor, folder: Path, base: str) -> tuple[str, dict]:
-    subject = row["participant_id"]
+def _one(
+    row: dict, extractor: Extractor, folder: Path, base: str
+) -> tuple[str, dict, list[tuple[str, Any, str]]]:
+    """Make a subject's record where the store has none; on a worker, which alone reads the scan."""
+    subject, hashes = row["participant_id"], list[str]()
     try:
-        record, artifact = _places(row, extractor, folder, base)
+        if (stored := _stored(row, extractor, folder, base, read=True)) is not None:
+            return subject, stored, remembered(_files(row, extractor))
+        places = _places(row, extractor, folder, base)
+        assert places is not None  # files were read
+        record, artifact, hashes = places
         result = _computed(row, extractor, artifact)
         content = {"features": result.features, "diagnostics": result.diagnostics}
-        write_text(record, json.dumps(content))
-        return subject, content | {"artifact": artifact, "computed": 1}
+        # A record read back is the same as one just made, on any machine.
+        text = json.dumps(content)
+        write_text(record, text)
+        outcome = json.loads(text) | {"artifact": artifact, "computed": 1}
+    except StorageError:  # no scan's fault: nobody is left out for a full disk
+        raise
     except ScanError as error:
-        return subject, {"reason": error.reason, "detail": str(error)}
+        outcome = {"reason": error.reason, "detail": str(error)}
     except AlsnbError as error:
-        return subject, {"reason": type(error).__name__, "detail": str(error)}
+        outcome = {"reason": "refused", "detail": str(error)}
     except FileNotFoundError as error:
-        return subject, {"reason": "missing_file", "detail": f"no such file: {error.filename}"}
+        outcome = {"reason": "missing_file", "detail": f"no such file: {error.filename}"}
+    except PermissionError as error:
+        detail = f"{error.filename} may not be read; ask for the right to read it"
+        outcome = {"reason": "no_permission", "detail": detail}
     except Exception as error:  # a defect, but one subject's: named and listed, the rest goes on
-        return subject, {"reason": "unexpected", "detail": f"{type(error).__name__}: {error}"}
+        outcome = {"reason": "unexpected", "detail": f"{type(error).__name__}: {error}"}
+    return subject, outcome | {"inputs": hashes}, remembered(_files(row, extractor))
 
 
 def _computed(row: dict, extractor: Extractor, artifact: Path) -> Record:
@@ -221,125 +325,54 @@ def _collect(subjects: pd.Series, done: Mapping[str, Any], extractor: Extractor)
     )
 
 
-def fingerprint(*parts: Any) -> str:
-    """SHA-256 of plain values.
+def standing(
+    participants: pd.DataFrame,
+    extractor: Extractor,
+    store: str | Path,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[pd.Series, str, dict[str, Path]]:
+    """Say how far an extractor is, computing and writing nothing and reading no scan.
 
     Parameters
     ----------
-    *parts
-        Anything that JSON holds, and paths.
+    participants : pandas.DataFrame
+        As :func:`extract` takes it.
+    extractor : Extractor
+        As :func:`extract` takes it.
+    store : str or pathlib.Path
+        Folder of cached records.
+    parameters : mapping, optional
+        As :func:`extract` takes it.
 
     Returns
     -------
-    str
-        64 hexadecimal digits.
+    states : pandas.Series
+        By participant_id: ``"ready"``, ``"to compute"`` or the reason why it failed.
+    why : str
+        Why there is something to compute; empty when there isn't.
+    artifacts : dict
+        Subject to the file of those that are ready.
     """
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@functools.lru_cache(maxsize=4096)
-def _file_hash(path: str, size: int, modified: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, remembered within the process.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    status = Path(path).stat()
-    return _file_hash(str(path), status.st_size, status.st_mtime_ns)
-
-
-@functools.cache
-def code_hash(*modules: str) -> str:
-    """SHA-256 of the source of modules; a package stands for its version.
-
-    Parameters
-    ----------
-    *modules : str
-        Import names.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    parts = []
-    for name in modules:
-        module = importlib.import_module(name)
-        version = getattr(module, "__version__", None)
-        parts.append([name, version or inspect.getsource(module)])
-    return fingerprint(parts)
-
-
-@contextmanager
-def replacing(path: Path, suffix: str = ""):
-    """Give a temporary name in the same folder that takes `path`'s place on success.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file to be written.
-    suffix : str, default ""
-        Ending that the temporary name must have.
-
-    Yields
-    ------
-    pathlib.Path
-        The name to write to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    text : str
-        Its content.
-    """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table atomically, as Parquet or CSV by the path's ending.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Ends in ``.parquet`` or ``.csv``.
-    table : pandas.DataFrame
-        Written with its index unless that only counts the rows.
-    """
-    named = not isinstance(table.index, pd.RangeIndex)
-    save: Callable[[Path], Any] = (
-        functools.partial(table.to_parquet, index=named)
-        if path.suffix == ".parquet"
-        else functools.partial(table.to_csv, index=named, lineterminator="\n")
-    )
-    with replacing(path) as temporary:
-        save(temporary)
+    store = Path(store)
+    load_hashes(store)
+    folder, rows = store / extractor.name, participants.to_dict("records")
+    base, question = _question(extractor, parameters)
+    before = changes.last(_last(folder, extractor, rows))
+    states, artifacts = {}, {}
+    for row in rows:
+        subject = row["participant_id"]
+        found = _stored(row, extractor, folder, base)
+        states[subject] = "ready" if found else "to compute"
+        if found:
+            artifacts[subject] = found["artifact"]
+            continue
+        known = [known_hash(p) if p.is_file() else None for p in _files(row, extractor)]
+        question.inputs[subject] = [h for h in known if h is not None]
+        if before is None or before.same_for_all != question.same_for_all:
+            continue
+        if before.inputs.get(subject) == question.inputs[subject]:
+            failed = before.failures.get(subject)
+            states[subject] = f"failed: {failed[0]}" if failed else "to compute"
+    todo = [s for s, state in states.items() if state == "to compute"]
+    reason = changes.why(todo, before, question) if todo else ""
+    return pd.Series(states, dtype=object), reason, artifacts

@@ -325,7 +325,9 @@ def repeated(
         for r, table in tables.items()
         for c in params.honest_classifiers
     }
-    switch_study.predict(list(tasks.values()), n_jobs=params.n_jobs, progress=progress)
+    switch_study.predict(
+        list(tasks.values()), n_jobs=params.n_jobs, progress=progress, said="repeated splits"
+    )
     records: dict[tuple[int, str, str], pd.DataFrame] = {
         (seed, r, c): pd.read_parquet(task.path) for (seed, r, c), task in tasks.items()
     }

@@ -334,6 +334,7 @@ class QualityExtractor:
 
     name: ClassVar[str] = "image_quality"
     modules: ClassVar[tuple[str, ...]] = (
+        "alsnb.header",
         "alsnb.scan",
         "alsnb.noise",
         "alsnb.brain_mask",

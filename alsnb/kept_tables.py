@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
+from joblib import delayed
 
 from alsnb import features
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -44,13 +45,9 @@ def keep(
     """
     paths = [folder / f"{_key(call, about)}.parquet" for call in calls]
     missing = {path: call for path, call in zip(paths, calls, strict=True) if not path.is_file()}
-    if missing:
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-                delayed(_make)(path, call) for path, call in missing.items()
-            )
-            for _ in tqdm(done, total=len(missing), desc=said, disable=not progress):
-                pass
+    done = unordered((delayed(_make)(path, call) for path, call in missing.items()), n_jobs)
+    for _ in bar(done, total=len(missing), said=said, unit="table", shown=progress):
+        pass
     return [pd.read_parquet(path) for path in paths]
 
 

@@ -23,6 +23,7 @@ What the text leaves open, and what is done here:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -41,6 +42,9 @@ from .errors import CohortError, ParameterError
 
 PAPER_HIDDEN = (50, 3)
 """Hidden layers of the paper's network; its third layer is the two outputs."""
+
+
+Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class FeedForward(torch.nn.Module):
@@ -122,6 +126,35 @@ class TensorBatches:
             yield self.X[rows], self.y[rows]
 
 
+def f1(predicted: NDArray[np.int64], y: NDArray[np.int64]) -> float:
+    """Return the F1 score of class 1; 0 where it is neither there nor predicted.
+
+    Parameters
+    ----------
+    predicted, y : numpy.ndarray of int, shape (rows,)
+        Classes, 0 or 1.
+
+    Returns
+    -------
+    float
+        2 TP / (2 TP + FP + FN). scikit-learn's checks would cost more than an epoch.
+    """
+    true_positives = int(((predicted == 1) & (y == 1)).sum())
+    named = int((predicted == 1).sum() + (y == 1).sum())
+    return 2 * true_positives / named if named else 0.0
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: two are several times slower on networks this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class F1Monitor(Callback):
     """Record after each epoch the F1 score, dropout off, of a fixed set of rows.
 
@@ -142,10 +175,7 @@ class F1Monitor(Callback):
         with torch.no_grad():
             net.module_.eval()
             predicted = net.module_(torch.from_numpy(self.X)).argmax(dim=1).numpy()
-        # 2 TP / (2 TP + FP + FN); scikit-learn's checks would cost more than the epoch.
-        true_positives = int(((predicted == 1) & (self.y == 1)).sum())
-        named = int((predicted == 1).sum() + (self.y == 1).sum())
-        net.history.record("monitored_f1", 2 * true_positives / named if named else 0.0)
+        net.history.record("monitored_f1", f1(predicted, self.y))
 
 
 class DNNClassifier(ClassifierMixin, BaseEstimator):
@@ -246,31 +276,16 @@ class DNNClassifier(ClassifierMixin, BaseEstimator):
         CohortError
             Labels other than 0 and 1, or too few rows to set a validation set aside.
         """
-        if self.stop_on not in ("training", "validation", None):
-            raise ParameterError(
-                f"stop_on is {self.stop_on!r}; expected 'training', 'validation' or None"
-            )
-        rows = _float32(X)
-        labels = np.asarray(y).astype(np.int64)
-        if set(np.unique(labels)) != {0, 1}:
-            raise CohortError(
-                f"a network needs labels 0 and 1 in its training rows, found {np.unique(labels)}"
-            )
+        rows, labels = self.checked(X, y)
         self.classes_ = np.array([0, 1])
         self.n_features_in_ = rows.shape[1]
         previous = None
         if self.warm_start and hasattr(self, "net_"):
             previous = self.net_.module_.state_dict()
-        threads = torch.get_num_threads()
-        # Two threads on networks this small are several times slower than one.
-        torch.set_num_threads(1)
-        try:
-            # The caller's random state stays as it was.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
-                self.net_ = self._train(rows, labels, previous)
-        finally:
-            torch.set_num_threads(threads)
+        # The caller's random state stays as it was.
+        with one_thread(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.net_ = self._train(rows, labels, previous)
         self.n_epochs_ = len(self.net_.history)
         stopper = dict(self.net_.callbacks_).get("stop")
         self.best_epoch_ = stopper.best_epoch_ if stopper else self.n_epochs_
@@ -279,11 +294,56 @@ class DNNClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float32]:
         """Return probabilities of class 0 and 1, shape (rows, 2)."""
         check_is_fitted(self, "net_")
-        return self.net_.predict_proba(_float32(X))
+        return self.net_.predict_proba(float32(X))
 
     def predict(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.int64]:
         """Return the more probable class of each row, 0 or 1."""
         return self.predict_proba(X).argmax(axis=1)
+
+    def module(self, n_features: int) -> FeedForward:
+        """Return the network with fresh weights, drawn from torch's generator."""
+        return FeedForward(**self._settings(n_features))
+
+    def _settings(self, n_features: int) -> dict[str, Any]:
+        return {
+            "n_features": n_features,
+            "hidden": tuple(self.hidden),
+            "dropout": self.dropout,
+            "dropout_on_output": self.dropout_on_output,
+            "softmax": self.softmax,
+        }
+
+    def checked(
+        self, X: ArrayLike | pd.DataFrame, y: ArrayLike
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return rows and labels as arrays, or raise what `fit` raises."""
+        if self.stop_on not in ("training", "validation", None):
+            raise ParameterError(
+                f"stop_on is {self.stop_on!r}; expected 'training', 'validation' or None"
+            )
+        labels = np.asarray(y).astype(np.int64)
+        if set(np.unique(labels)) != {0, 1}:
+            raise CohortError(
+                f"a network needs labels 0 and 1 in its training rows, found {np.unique(labels)}"
+            )
+        return float32(X), labels
+
+    def set_aside(
+        self, X: NDArray[np.float32], y: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], Rows]:
+        """Return the rows to train on, their labels, and the rows and labels to watch."""
+        if self.stop_on != "validation":
+            return X, y, (X, y)
+        try:
+            X, X_valid, y, y_valid = train_test_split(
+                X, y, test_size=self.validation_fraction, stratify=y, random_state=self.seed
+            )
+        except ValueError as error:
+            raise CohortError(
+                f"{len(y)} training rows are too few to set a stratified validation "
+                f"set of {self.validation_fraction:.0%} aside: {error}"
+            ) from error
+        return X, y, (X_valid, y_valid)
 
     def _train(
         self,
@@ -293,24 +353,10 @@ class DNNClassifier(ClassifierMixin, BaseEstimator):
     ) -> NeuralNetClassifier:
         train_split = None
         callbacks: list[tuple[str, Callback]] = []
+        X, y, watched = self.set_aside(X, y)
+        if self.stop_on == "validation":
+            train_split = predefined_split(Dataset(*watched))
         if self.stop_on is not None:
-            watched = (X, y)
-            if self.stop_on == "validation":
-                try:
-                    X, X_valid, y, y_valid = train_test_split(
-                        X,
-                        y,
-                        test_size=self.validation_fraction,
-                        stratify=y,
-                        random_state=self.seed,
-                    )
-                except ValueError as error:
-                    raise CohortError(
-                        f"{len(y)} training rows are too few to set a stratified validation "
-                        f"set of {self.validation_fraction:.0%} aside: {error}"
-                    ) from error
-                watched = (X_valid, y_valid)
-                train_split = predefined_split(Dataset(X_valid, y_valid))
             callbacks = [
                 ("f1", F1Monitor(*watched)),
                 (
@@ -328,11 +374,7 @@ class DNNClassifier(ClassifierMixin, BaseEstimator):
             ]
         net = NeuralNetClassifier(
             FeedForward,
-            module__n_features=X.shape[1],
-            module__hidden=tuple(self.hidden),
-            module__dropout=self.dropout,
-            module__dropout_on_output=self.dropout_on_output,
-            module__softmax=self.softmax,
+            **{f"module__{key}": value for key, value in self._settings(X.shape[1]).items()},
             criterion=torch.nn.CrossEntropyLoss,
             optimizer=torch.optim.Adam,
             lr=self.learning_rate,
@@ -358,5 +400,6 @@ class DNNClassifier(ClassifierMixin, BaseEstimator):
         return net.partial_fit(X, y)
 
 
-def _float32(X: ArrayLike | pd.DataFrame) -> NDArray[np.float32]:
+def float32(X: ArrayLike | pd.DataFrame) -> NDArray[np.float32]:
+    """Return rows as torch takes them: contiguous, of single precision."""
     return np.ascontiguousarray(np.asarray(X), dtype=np.float32)

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.proportion import proportion_confint
-from tqdm import tqdm
 
 from alsnb import classification, delong, features, pooled, protocols
 from alsnb.errors import CohortError
 from alsnb.parameters import Parameters
 from alsnb.primary_test import PrimaryTest, primary_test
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 
 Floats = NDArray[np.float64]
 
@@ -253,11 +254,10 @@ def run(
     tasks = [(kind, i) for i in range(settings.n_scored) for kind in KINDS]
     paths = {task: folder / f"scores-{key}" / f"{task[0]}-{task[1]}.parquet" for task in tasks}
     missing = [task for task in tasks if not paths[task].is_file()]
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        jobs = (delayed(_scored)(table, labels, settings, t, paths[t]) for t in missing)
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs) if missing else ()
-        for _ in tqdm(done, total=len(missing), desc="null cohorts", disable=not progress):
-            pass
+    jobs = (delayed(_scored)(table, labels, settings, t, paths[t]) for t in missing)
+    done = unordered(jobs, n_jobs)
+    for _ in bar(done, total=len(missing), said="null cohorts", unit="cohort", shown=progress):
+        pass
     parts = pd.concat([pd.read_parquet(paths[task]) for task in tasks], ignore_index=True)
     failed = parts["note"] != ""
     scores = parts[~failed].drop(columns="note").reset_index(drop=True)
@@ -291,14 +291,12 @@ def _tests(
     size = min(100, max(1, -(-len(tasks) // 16)))
     batches = {folder / f"{i}.parquet": tasks[i : i + size] for i in range(0, len(tasks), size)}
     missing = {path: batch for path, batch in batches.items() if not path.is_file()}
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        jobs = (
-            delayed(_tested)(table, labels, settings, batch, path)
-            for path, batch in missing.items()
-        )
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs) if missing else ()
-        for _ in tqdm(done, total=len(missing), desc="null tests", disable=not progress):
-            pass
+    jobs = (
+        delayed(_tested)(table, labels, settings, batch, path) for path, batch in missing.items()
+    )
+    done = unordered(jobs, n_jobs)
+    for _ in bar(done, total=len(missing), said="null tests", unit="batch", shown=progress):
+        pass
     return pd.concat([pd.read_parquet(path) for path in batches], ignore_index=True)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from alsnb import display, features, figure_style
+from alsnb import features
 from alsnb.errors import CohortError
+
+if TYPE_CHECKING:  # loaded with the first page: a run that has nothing to do needs no figures
+    from matplotlib.figure import Figure
+
+    from alsnb import display, figure_style
 
 
 class Pages:
@@ -52,6 +56,8 @@ class Pages:
         CohortError
             When the table holds participant identifiers.
         """
+        from alsnb import figure_style
+
         if "participant_id" in (*table.columns, *table.index.names):
             raise CohortError(f"table {name!r} holds participants; only aggregates reach the book")
         features.write_table(self.run_dir / "tables" / f"{name}.csv", table)
@@ -81,6 +87,8 @@ class Pages:
         alsnb.display.FigureHtml
             For the notebook to show.
         """
+        from alsnb import display
+
         shown = display.figure_html(figure, caption)
         with features.replacing(self.run_dir / "figures" / f"{name}.svg") as temporary:
             temporary.write_bytes(shown.svg)

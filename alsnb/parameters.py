@@ -44,7 +44,7 @@ def _field(default: Any, meaning: str, section: str, unit: str = "", **limits: A
 class Parameters(BaseModel):
     """The parameters of one run; see ``book/parameters.md`` for the generated reference."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     # One line a parameter reads as the table it is.
     # fmt: off
@@ -52,7 +52,13 @@ class Parameters(BaseModel):
     run_dir: str = _field("", "Folder of the run; empty: runs/demo of the project", "Run")
     profile: str = _field("demo", "Name shown in the banner of every page", "Run")
     seed: int = _field(42, "Seed of folds, SMOTE, networks and the simulation", "Run", ge=0, le=2**31 - 1)
-    n_jobs: int = _field(-1, "Worker processes; -1: one per core", "Run", ge=-1, le=1024)
+    n_jobs: int = _field(-1, "Worker processes; -1: one per core; 1: everything in one process", "Run", ge=-1, le=1024)
+    scheduler: str = _field("", "Dask cluster to work on: tcp://host:port or a path to its scheduler file; empty: this machine", "Run")
+    store: str = _field("", "Folder of records that runs may share; empty: store in run_dir", "Run")
+
+    # Networks
+    device: Literal["cpu", "cuda", "auto"] = _field("cpu", "Where the brain mask's and the deep features' networks run; auto: a GPU where there is one", "Networks")
+    precision: Literal["full", "reduced"] = _field("full", "Their numbers: 32-bit floats, or bfloat16, which is faster and less exact", "Networks")
 
     # Cohort
     bids_root: str = _field("", "BIDS folder of real scans; empty: the simulated cohort", "Cohort")
@@ -185,6 +191,10 @@ class Parameters(BaseModel):
     def _consistent(self) -> Parameters:
         if self.n_jobs == 0:
             raise ValueError("n_jobs is 0; give a number of processes, or -1 for one per core")
+        if self.scheduler and self.n_jobs == 1:
+            raise ValueError("n_jobs is 1, so nothing would go to the scheduler; give n_jobs=-1")
+        if "://" in self.bids_root:
+            raise ValueError("bids_root is a URL; give a folder, mounted where workers see it too")
         if self.positive_label == self.negative_label:
             raise ValueError(f"positive_label and negative_label are both {self.positive_label!r}")
         if len(set(self.classifiers)) < len(self.classifiers):
@@ -382,14 +392,24 @@ def load_profile(profile: str | Path, folder: Path) -> dict[str, Any]:
         names = sorted(p.stem for p in folder.glob("*.yaml"))
         raise ParameterError(f"no profile {profile}: give one of {names} or a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not YAML ({error})") from error
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text) or {}
+        _refuse_twice(text)
+    except (yaml.YAMLError, OSError, UnicodeDecodeError, RecursionError) as error:
+        raise ParameterError(f"{path}: can't be read as YAML ({error})") from error
     if not isinstance(values, dict):
         raise ParameterError(
             f"{path}: expected 'name: value' lines, found a {type(values).__name__}"
         )
     return values
+
+
+def _refuse_twice(text: str) -> None:
+    """Refuse a name given twice, of which YAML would quietly take the last."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    names = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+        raise yaml.YAMLError(f"{twice} given twice; keep one line of each")
 
 
 def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
@@ -419,17 +439,17 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     injected: dict[str, Any] = {}
     for cell in list(namespace.get("In", []))[:-1]:
         target = injected if cell.startswith(INJECTED) else written
-        for name in _assigned(cell):
+        for name in assigned(cell):
             target[name] = namespace.get(name)
     if "In" not in namespace:
         injected = {n: namespace[n] for n in Parameters.model_fields if n in namespace}
     values = written | injected
-    remembered = _remembered(values.get("run_dir", ""))
+    made_with = remembered(values.get("run_dir", ""))
     defaults = Parameters().model_dump()
-    if remembered:
+    if made_with:
         kept = {n: v for n, v in written.items() if n not in defaults or v != defaults[n]}
-        values = remembered | kept | injected
-        asked, made = (str(v.get("bids_root", "")) for v in (values, remembered))
+        values = made_with | kept | injected
+        asked, made = (str(v.get("bids_root", "")) for v in (values, made_with))
         if Path(asked) != Path(made):
             raise ParameterError(
                 f"run_dir {values['run_dir']} holds a run on {made or 'simulated scans'}, not on "
@@ -438,8 +458,19 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
     return validate(values, "this notebook's parameters")
 
 
-def _assigned(cell: str) -> list[str]:
-    """Names that a cell assigns plain values to."""
+def assigned(cell: str) -> list[str]:
+    """Name what a cell assigns plain values to.
+
+    Parameters
+    ----------
+    cell : str
+        Source of a notebook's cell.
+
+    Returns
+    -------
+    list of str
+        Names, in order.
+    """
     try:
         body = ast.parse(cell).body
     except SyntaxError:  # a cell magic
@@ -448,8 +479,19 @@ def _assigned(cell: str) -> list[str]:
     return [t.id for t in targets if isinstance(t, ast.Name)]
 
 
-def _remembered(run_dir: str) -> dict[str, Any]:
-    """Parameters that a run folder was made with, empty when it is new."""
+def remembered(run_dir: str) -> dict[str, Any]:
+    """Read the parameters that a run folder was made with.
+
+    Parameters
+    ----------
+    run_dir : str
+        A run folder.
+
+    Returns
+    -------
+    dict
+        Name to value; empty when the folder is new.
+    """
     record = Path(run_dir or ".") / "run.json"
     if not run_dir or not record.is_file():
         return {}

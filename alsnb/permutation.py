@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
+from joblib import delayed
 
 from alsnb import classification, features, pooled, protocols
 from alsnb.comparison import holm
 from alsnb.errors import ParameterError
 from alsnb.parameters import Parameters
+from alsnb.progress import bar
+from alsnb.scheduling import ordered, width
 
 #: Scores of each permutation; the first decides.
 METRICS = ("auc", "balanced_accuracy")
@@ -193,10 +193,8 @@ class Store:
         """Give the deciding scores of permutations `first` to `after` - 1."""
         missing = sorted(set(range(first, after)) - set(self.scores["permutation"]))
         if missing:
-            with parallel_config(backend="loky", inner_max_num_threads=1):
-                made = Parallel(n_jobs=self.n_jobs)(
-                    delayed(_one)(self.table, self.labels, number, self.how) for number in missing
-                )
+            calls = (delayed(_one)(self.table, self.labels, n, self.how) for n in missing)
+            made = list(ordered(calls, self.n_jobs))
             known = [self.scores] if len(self.scores) else []
             self.scores = pd.concat([*known, pd.DataFrame(made)], ignore_index=True)
             features.write_table(self.path, self.scores)
@@ -242,7 +240,7 @@ def permutation_tests(
     """
     rows, null = [], []
     wanted = [(r, c) for r in tables for c in params.permutation_classifiers]
-    for r, c in tqdm(wanted, desc="permutations", disable=not progress):
+    for r, c in bar(wanted, total=len(wanted), said="permutations", unit="test", shown=progress):
         own = predictions[(predictions["representation"] == r) & (predictions["classifier"] == c)]
         how = settings(params, c)
         if own.empty:  # not among the run's classifiers
@@ -256,7 +254,7 @@ def permutation_tests(
             store,
             n_permutations=params.n_permutations,
             stop=params.permutation_stop,
-            batch=2 * joblib.effective_n_jobs(params.n_jobs),
+            batch=2 * width(params.n_jobs),
         )
         used = store.scores[store.scores["permutation"] < found.n_used]
         ba = (used["balanced_accuracy"] >= true["balanced_accuracy"] - 1e-12).sum()

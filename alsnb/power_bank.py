@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
+from joblib import delayed
 
 from alsnb import extractors, features, simulation
 from alsnb.errors import ParameterError
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 
 #: Kinds of loss: what :func:`alsnb.simulated_head.simulate_head` calls each.
 KINDS = {"focal": "precentral_loss", "diffuse": "cortical_loss"}
@@ -148,11 +149,10 @@ def make(
         for head in heads
     ]
     missing = [(h, p) for h, p in zip(heads, paths, strict=True) if not p.is_file()]
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        jobs = (delayed(_write)(h, p, voxel_mm, wanted, seed) for h, p in missing)
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs) if missing else ()
-        for _ in tqdm(done, total=len(missing), desc="heads", unit="head", disable=not progress):
-            pass
+    jobs = (delayed(_write)(h, p, voxel_mm, wanted, seed) for h, p in missing)
+    done = unordered(jobs, n_jobs)
+    for _ in bar(done, total=len(missing), said="power, heads", unit="head", shown=progress):
+        pass
     rows = pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True)
     found = pd.DataFrame(heads).assign(lost_ml=rows["lost_ml"])
     starts = {"radiomics": "original_", "dl7": "dl7_", "dl8": "dl8_"}

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
+from joblib import delayed
 
 from alsnb import features, power_bank, switch_cohorts
 from alsnb.null_study import LEVEL, share
@@ -24,6 +23,8 @@ from alsnb.parameters import Parameters
 from alsnb.power_bank import Bank
 from alsnb.power_generator import Generator, draw, generator
 from alsnb.primary_test import primary_test, quick_test
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 
 #: The paper's people: ALS and mimics.
 PAPER = (548, 106)
@@ -230,11 +231,10 @@ def _draws(
     chunks = [range(i, min(i + _CHUNK, s.n_draws)) for i in range(0, s.n_draws, _CHUNK)]
     paths = [folder / f"{name}-{key}-{c.start}-{c.stop}.parquet" for c in chunks]
     missing = [(c, p) for c, p in zip(chunks, paths, strict=True) if not p.is_file()]
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        jobs = (delayed(_chunk)(generator, s, c, p) for c, p in missing)
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs) if missing else ()
-        for _ in tqdm(done, total=len(missing), desc=f"power, {name}", disable=not progress):
-            pass
+    jobs = (delayed(_chunk)(generator, s, c, p) for c, p in missing)
+    done = unordered(jobs, n_jobs)
+    for _ in bar(done, total=len(missing), said=f"power, {name}", unit="batch", shown=progress):
+        pass
     found = pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True)
     return found.assign(representation=name)
 

@@ -162,7 +162,8 @@ def report(study: Study, *, voxels: bool = True) -> list[str]:
     except CohortError as error:
         return error.report or [f"error: {error}"]
     if voxels:
-        study.cohort = cohort_room.check_voxels(study.cohort, progress=study.progress)
+        used = study.params.mask in ("auto", "given")
+        study.cohort = cohort_room.check_voxels(study.cohort, masks=used, progress=study.progress)
     counts = ", ".join(f"{n} {name}" for name, n in study.cohort.counts.items())
     p = study.params
     found = cohort_room.check_cohort(study.cohort, n_folds=p.n_folds, smote_k=p.smote_k)

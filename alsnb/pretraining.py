@@ -27,17 +27,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from safetensors.torch import save
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
-from tqdm import tqdm
 
 from alsnb.embeddings import INPUT_SHAPE, METADATA_KEY, SIMULATED_LOG, ADNet, preprocess
 from alsnb.errors import ParameterError
 from alsnb.features import replacing
+from alsnb.progress import bar
 from alsnb.scan import Scan
+from alsnb.scheduling import ordered
 from alsnb.simulated_head import simulate_head
 
 #: Ages drawn, in years: those of ADNI's participants (adni.loni.usc.edu, inclusion criteria).
@@ -311,10 +312,10 @@ def _simulate(heads: pd.DataFrame, settings: Settings, n_jobs: int, progress: bo
         delayed(simulate_input)(**row, **fixed)
         for row in _rows(heads[["seed", "age", "sex", "alzheimer"]])
     ]
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(calls)
+    results = ordered(calls, n_jobs)
     inputs = np.empty((len(calls), 1, *INPUT_SHAPE), dtype=np.float32)
-    bar = tqdm(results, total=len(calls), desc="simulating heads", disable=not progress)
-    for i, result in enumerate(bar):
+    shown = bar(results, total=len(calls), said="simulating heads", unit="head", shown=progress)
+    for i, result in enumerate(shown):
         inputs[i] = result
     return inputs
 
@@ -359,8 +360,11 @@ def _fit(
     train, validation = np.flatnonzero(split == "train"), np.flatnonzero(split == "validation")
     history: list[dict[str, float]] = []
     best_loss, best_epoch, best_state = np.inf, 0, network.state_dict()
-    bar = tqdm(range(1, settings.epochs + 1), desc="training", disable=not progress)
-    for epoch in bar:
+    epochs = bar(
+        range(1, settings.epochs + 1),
+        total=settings.epochs, said="training", unit="epoch", shown=progress,
+    )  # fmt: skip
+    for epoch in epochs:
         # People are shuffled; control and patient stay together.
         order = rng.permutation(train.reshape(-1, 2)).ravel()
         loss, accuracy = _epoch(network, optimiser, schedule, inputs, labels, order, settings, rng)
@@ -375,13 +379,13 @@ def _fit(
             "validation_accuracy": float(((probability > 0.5) == truth).mean()),
         }
         history.append({key: round(value, 6) for key, value in row.items()})
-        bar.set_postfix(train=f"{loss:.3f}", validation=f"{row['validation_loss']:.3f}")
+        epochs.set_postfix(train=f"{loss:.3f}", validation=f"{row['validation_loss']:.3f}")
         if row["validation_loss"] < best_loss:
             best_loss, best_epoch = row["validation_loss"], epoch
             best_state = {name: value.clone() for name, value in network.state_dict().items()}
         if epoch - best_epoch >= settings.patience:
             break
-    bar.close()
+    epochs.close()
     network.load_state_dict(best_state)
     return network.to(memory_format=torch.contiguous_format).eval(), history, best_epoch
 

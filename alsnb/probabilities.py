@@ -24,14 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from alsnb import classification, features, protocols
 from alsnb.calibration import prior_shift
@@ -40,6 +39,8 @@ from alsnb.eligibility import check_table, split
 from alsnb.errors import CohortError
 from alsnb.leakage import in_fold, watched
 from alsnb.parameters import Parameters
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 from alsnb.switches import PROTOCOLS
 
 Floats = NDArray[np.float64]
@@ -186,12 +187,10 @@ def run(
             )
             tasks[_path(folder, own, labels.loc[common], setting)] = (own, setting)
     missing = [path for path in tasks if not path.is_file()]
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=params.n_jobs, return_as="generator_unordered")(
-            delayed(_store)(path, *tasks[path], labels.loc[common]) for path in missing
-        )
-        for _ in tqdm(done, total=len(missing), desc="probabilities", disable=not progress):
-            pass
+    calls = (delayed(_store)(path, *tasks[path], labels.loc[common]) for path in missing)
+    done = unordered(calls, params.n_jobs)
+    for _ in bar(done, total=len(missing), said="probabilities", shown=progress):
+        pass
     parts = [pd.read_parquet(path) for path in tasks]
     everything = pd.concat(parts, ignore_index=True)
     tested = everything["protocol"] != "inner"

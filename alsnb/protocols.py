@@ -14,26 +14,32 @@ Every difference between them is a switch, `alsnb.switches.Protocol`, so that
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from imblearn.pipeline import Pipeline
-from joblib import Parallel, delayed, parallel_config
-from numpy.typing import NDArray
-from sklearn.model_selection import GridSearchCV
-from threadpoolctl import threadpool_limits
+from joblib import delayed
 from tqdm import tqdm
 
-from .classifiers import CLASSIFIERS, NETWORKS, classifier, grid, scores
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
+
+from .classifiers import CLASSIFIERS, NETWORKS, grid
 from .eligibility import check_sizes, check_table, split
 from .errors import ParameterError
-from .leakage import in_fold, watched
+from .leakage import watched
+from .protocol_fits import (
+    Fitted,
+    Search,
+    fit_folds,
+    search,
+    search_split,
+    search_whole,
+    shared_folds,
+)
+from .shared_fits import take
 from .switches import PROTOCOLS, Protocol, differences
 
 __all__ = ["PROTOCOLS", "Protocol", "ProtocolResult", "concat", "differences", "run", "run_many"]
@@ -67,19 +73,6 @@ class ProtocolResult:
     folds: pd.DataFrame
     grid: pd.DataFrame
     notes: list[str]
-
-
-Rows = pd.DataFrame | NDArray[Any]
-
-
-class _Fitted(NamedTuple):
-    repeat: int
-    fold: int
-    score: NDArray[np.float64]
-    y_pred: NDArray[np.int64]
-    n_after: int
-    smote_k: int
-    warnings: list[str]
 
 
 def run(
@@ -143,190 +136,170 @@ def run(
         Unknown classifier, protocol or switch.
     """
     plan = _plan(protocol, switches, smote_k, trials, max_epochs)
-    table, y = check_table(features, labels, representation, classifier, n_folds, plan)
-    # Arrays are faster; the guard needs to see subjects.
-    X = table if watched() else np.ascontiguousarray(table)
-    name = classifier
-    folds, tuned_rows = split(y, plan, n_folds, seed)
-    notes = check_sizes(y, folds, tuned_rows, name, plan)
-
-    key = {"protocol": plan.name, "representation": representation, "classifier": name}
-    searches: dict[str, _Search] = {}
-    if grid(name):
-        jobs = (
-            delayed(_tune)(_take(X, rows), y[rows], where, name, plan, seed)
-            for where, rows in tuned_rows.items()
-        )
-        searches = dict(zip(tuned_rows, Parallel(n_jobs=n_jobs)(jobs), strict=True))
-    parameters = [
-        searches[str(fold) if str(fold) in searches else "all"].best if searches else {}
-        for fold in range(n_folds)
-    ]
-
-    repeats = range(plan.network_trials if name in NETWORKS else 1)
-    together = name in NETWORKS and plan.carry_networks
-    groups = [list(range(n_folds))] if together else [[fold] for fold in range(n_folds)]
-    evaluated = Parallel(n_jobs=n_jobs)(
-        delayed(_evaluate)(X, y, folds, group, parameters, name, plan, seed, trial)
-        for trial in repeats
-        for group in groups
-    )
-    fitted = sorted(chain.from_iterable(evaluated), key=lambda f: (f.repeat, f.fold))
-    predictions = pd.concat(
-        pd.DataFrame(
-            {
-                "participant_id": table.index[folds[f.fold][1]],
-                **key,
-                "repeat": f.repeat,
-                "fold": f.fold,
-                "y_true": y[folds[f.fold][1]],
-                "score": f.score,
-                "y_pred": f.y_pred,
-            }
-        )
-        for f in fitted
-    )
-    sizes: list[dict[str, Any]] = [
-        {
-            **key,
-            "fold": f.fold,
-            "n_train": len(folds[f.fold][0]),
-            "n_test": len(folds[f.fold][1]),
-            "n_minority": int(np.bincount(y[folds[f.fold][0]]).min()),
-            "n_train_after_smote": f.n_after,
-            "smote_k": f.smote_k,
-        }
-        for f in fitted
-        if f.repeat == 0
-    ]
-    notes += [
-        f"fold {row['fold']}: SMOTE used k = {row['smote_k']} in place of {plan.smote_k}, for the "
-        f"training set has {row['n_minority']} subjects of the smaller class"
-        for row in sizes
-        if plan.smote and row["smote_k"] < plan.smote_k
-    ]
-    said = [message for made in (*searches.values(), *fitted) for message in made.warnings]
-    notes += dict.fromkeys(said)
-    chosen = [
-        {**key, "fold": where, "parameter": parameter, "value": float(value)}
-        for where, search in searches.items()
-        for parameter, value in search.best.items()
-    ]
-    tables = [
-        pd.concat([pd.DataFrame({**key, "fold": where}, index=s.table.index), s.table], axis=1)
-        for where, s in searches.items()
-    ]
-    return ProtocolResult(
-        predictions=predictions.reset_index(drop=True),
-        chosen=pd.DataFrame(chosen, columns=[*key, "fold", "parameter", "value"]),
-        folds=pd.DataFrame(sizes),
-        grid=pd.concat(tables, ignore_index=True)
-        if tables
-        else pd.DataFrame(columns=[*key, "fold"]),
-        notes=[f"{representation}, {CLASSIFIERS[name]}: {note}" for note in notes],
-    )
+    work = _Work(features, labels, representation, classifier, plan, n_folds, seed)
+    _do([work], n_jobs, progress=False)
+    return work.result()
 
 
-class _Search(NamedTuple):
-    best: dict[str, float]
-    table: pd.DataFrame
-    warnings: list[str]
+Key = tuple[str, int]
 
 
-def _take(X: Rows, rows: NDArray[np.int64]) -> Rows:
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+class _Work:
+    """One classifier on one feature table: its pieces of work, and what comes of them."""
 
+    def __init__(
+        self,
+        features: pd.DataFrame,
+        labels: pd.Series,
+        representation: str,
+        name: str,
+        plan: Protocol,
+        n_folds: int,
+        seed: int,
+    ):
+        table, self.y = check_table(features, labels, representation, name, n_folds, plan)
+        self.index = table.index
+        # Arrays are faster; the guard needs to see subjects.
+        self.X = table if watched() else np.ascontiguousarray(table)
+        self.how = (name, plan, seed)
+        self.key = {"protocol": plan.name, "representation": representation, "classifier": name}
+        self.folds, self.tuned_rows = split(self.y, plan, n_folds, seed)
+        self.notes = check_sizes(self.y, self.folds, self.tuned_rows, name, plan)
+        shared = shared_folds(self.y, self.folds, self.tuned_rows, name, plan, seed)
+        # Watched, each fold makes its own fits and tuning is in one piece: all of it is seen.
+        self.shared = {} if watched() else shared
+        self.n_splits = plan.tuning_splitter().get_n_splits() if grid(name) else 0
+        self.parts: dict[Key, Any] = {}
+        self.searches: dict[str, Search] = {}
+        self.fitted: list[Fitted] = []
 
-@contextmanager
-def _quietly() -> Iterator[list[str]]:
-    """Use one thread, and collect warnings in place of showing them."""
-    messages: list[str] = []
-    with threadpool_limits(limits=1), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield messages
-    messages += dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
+    def tuning(self) -> Iterator[tuple[Key, Any]]:
+        """Give the calls of the grid search."""
+        for where, rows in self.tuned_rows.items() if self.n_splits else ():
+            data = take(self.X, rows), self.y[rows], where
+            if watched():
+                yield (where, 0), delayed(search_whole)(*data, *self.how)
+                continue
+            for number in range(self.n_splits):
+                keep = number in self.shared.values()
+                yield (where, number), delayed(search_split)(*data, number, keep, *self.how)
 
+    def testing(self) -> Iterator[tuple[Key, Any]]:
+        """Give the calls of the evaluation, which need the grid search."""
+        name, plan, _ = self.how
+        carried = name in NETWORKS and plan.carry_networks
+        known = {fitted.fold for search in self.searches.values() for fitted in search.fitted}
+        missing = [fold for fold in range(len(self.folds)) if fold not in known]
+        for trial in range(plan.network_trials if carried else 1):
+            for group in [missing] if carried else [[fold] for fold in missing]:
+                where = str(group[0]) if str(group[0]) in self.searches else "all"
+                best = self.searches[where].best if self.searches else {}
+                data = self.X, self.y, self.folds, group, best
+                yield (
+                    ("test", trial * len(self.folds) + group[0]),
+                    delayed(fit_folds)(*data, *self.how, trial),
+                )
 
-def _tune(
-    X: Rows, y: NDArray[np.int64], where: str, name: str, plan: Protocol, seed: int
-) -> _Search:
-    with _quietly() as messages, nullcontext() if where == "all" else in_fold(int(where)):
-        search = GridSearchCV(
-            _pipeline(name, plan, seed, tuning=True),
-            grid(name, trees=plan.forest_sizes),
-            scoring=plan.tuning_score,
-            cv=plan.tuning_splitter(),
-            refit=False,
-            error_score="raise",
-        ).fit(X, y)
-    short = {parameter: parameter.removeprefix("estimator__") for parameter in search.best_params_}
-    table = pd.DataFrame(search.cv_results_["params"]).rename(columns=short).astype(float)
-    return _Search(
-        best={short[p]: search.best_params_[p] for p in search.best_params_},
-        table=table.assign(
-            mean_score=search.cv_results_["mean_test_score"],
-            sd_score=search.cv_results_["std_test_score"],
-            rank=search.cv_results_["rank_test_score"],
-        ),
-        warnings=messages,
-    )
+    def tuned(self) -> None:
+        """Choose hyper-parameters, when all calls of the grid search have come back."""
+        for where in self.tuned_rows if self.n_splits else ():
+            parts = [part for (at, _), part in sorted(self.parts.items()) if at == where]
+            whole = isinstance(parts[0], Search)
+            self.searches[where] = parts[0] if whole else search(parts, self.shared, *self.how)
+            self.fitted += self.searches[where].fitted
+        self.parts = {}
 
-
-def _evaluate(
-    X: Rows,
-    y: NDArray[np.int64],
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    group: Sequence[int],
-    parameters: Sequence[Mapping[str, float]],
-    name: str,
-    plan: Protocol,
-    seed: int,
-    trial: int,
-) -> list[_Fitted]:
-    """Fit and predict folds in turn; one pipeline, so that a network can be carried on."""
-    pipeline = _pipeline(name, plan, seed, trial=trial)
-    fitted = []
-    for fold in group:
-        train, test = folds[fold]
-        kept = {
-            f"estimator__{key}": value
-            for key, value in parameters[fold].items()
-            if plan.apply_gamma_degree or key not in ("gamma", "degree")
-        }
-        with _quietly() as messages, in_fold(fold):
-            pipeline.set_params(**kept).fit(_take(X, train), y[train])
-            score = scores(pipeline, _take(X, test))
-            y_pred = np.asarray(pipeline.predict(_take(X, test)), dtype=np.int64)
-        smote = pipeline.named_steps.get("smote")
-        fitted.append(
-            _Fitted(
-                repeat=trial,
-                fold=fold,
-                score=score,
-                y_pred=y_pred,
-                n_after=smote.n_resampled_ if smote else len(train),
-                smote_k=smote.k_used_ if smote else 0,
-                warnings=messages,
+    def result(self) -> ProtocolResult:
+        """Make tables of what came back."""
+        name, plan, _ = self.how
+        key, y, folds, searches = self.key, self.y, self.folds, self.searches
+        tested = [fitted for _, group in sorted(self.parts.items()) for fitted in group]
+        fitted = sorted([*self.fitted, *tested], key=lambda f: (f.repeat, f.fold))
+        predictions = pd.concat(
+            pd.DataFrame(
+                {
+                    "participant_id": self.index[folds[f.fold][1]],
+                    **key,
+                    "repeat": f.repeat,
+                    "fold": f.fold,
+                    "y_true": y[folds[f.fold][1]],
+                    "score": f.tested.score,
+                    "y_pred": f.tested.y_pred,
+                }
             )
+            for f in fitted
         )
-    return fitted
+        sizes: list[dict[str, Any]] = [
+            {
+                **key,
+                "fold": f.fold,
+                "n_train": len(folds[f.fold][0]),
+                "n_test": len(folds[f.fold][1]),
+                "n_minority": int(np.bincount(y[folds[f.fold][0]]).min()),
+                "n_train_after_smote": f.n_after,
+                "smote_k": f.smote_k,
+            }
+            for f in fitted
+            if f.repeat == 0
+        ]
+        notes = [
+            *self.notes,
+            *(
+                f"fold {row['fold']}: SMOTE used k = {row['smote_k']} in place of {plan.smote_k}, "
+                f"for the training set has {row['n_minority']} subjects of the smaller class"
+                for row in sizes
+                if plan.smote and row["smote_k"] < plan.smote_k
+            ),
+        ]
+        said = [message for made in (*searches.values(), *fitted) for message in made.warnings]
+        notes += dict.fromkeys(said)
+        chosen = [
+            {**key, "fold": where, "parameter": parameter, "value": float(value)}
+            for where, search in searches.items()
+            for parameter, value in search.best.items()
+        ]
+        tables = [
+            pd.concat([pd.DataFrame({**key, "fold": where}, index=s.table.index), s.table], axis=1)
+            for where, s in searches.items()
+        ]
+        return ProtocolResult(
+            predictions=predictions.reset_index(drop=True),
+            chosen=pd.DataFrame(chosen, columns=[*key, "fold", "parameter", "value"]),
+            folds=pd.DataFrame(sizes),
+            grid=pd.concat(tables, ignore_index=True)
+            if tables
+            else pd.DataFrame(columns=[*key, "fold"]),
+            notes=[f"{key['representation']}, {CLASSIFIERS[name]}: {note}" for note in notes],
+        )
 
 
-def _pipeline(
-    name: str, plan: Protocol, seed: int, *, trial: int = 0, tuning: bool = False
-) -> Pipeline:
-    base = seed if plan.estimator_seed is None else plan.estimator_seed
-    network = {**plan.network(name), "seed": base + trial} if name in NETWORKS else None
-    return classifier(
-        name,
-        seed=base,
-        smote=plan.smote and (plan.smote_while_tuning or not tuning),
-        smote_k=plan.smote_k,
-        smote_before_scaling=plan.smote_before_scaling,
-        linear_svc=tuning and plan.linear_svm == "linearsvc_tuned",
-        platt_scores=plan.platt_scores and not tuning,
-        network=network,
-    )
+def _do(works: Sequence[_Work], n_jobs: int, *, progress: bool) -> None:
+    """Do all pieces of work; the results lie in `works`."""
+    total = sum(len(w.tuned_rows) * w.n_splits + len(w.folds) - len(w.shared) for w in works)
+    with bar(said=works[0].how[1].name, total=total, unit="fit", shown=progress) as shown:
+        # Searches, and what needs none, before what they decide.
+        first = [
+            (w, *piece) for w in works for piece in (w.tuning() if w.n_splits else w.testing())
+        ]
+        _made(first, n_jobs, shown)
+        searched = [w for w in works if w.n_splits]
+        for work in searched:
+            work.tuned()
+        _made([(w, *piece) for w in searched for piece in w.testing()], n_jobs, shown)
+
+
+def _made(pieces: list[tuple[_Work, Key, Any]], n_jobs: int, shown: tqdm) -> None:
+    # Long ones first, so that the last ones to finish are short.
+    order = sorted(range(len(pieces)), key=lambda i: _COST.index(pieces[i][0].how[0]))
+    calls = (delayed(_numbered)(i, *pieces[i][2]) for i in order)
+    for i, made in unordered(calls, n_jobs):
+        work, key, _ = pieces[i]
+        work.parts[key] = made
+        shown.update()
+
+
+def _numbered(number: int, function: Any, arguments: Any, options: Any) -> tuple[int, Any]:
+    return number, function(*arguments, **options)
 
 
 def run_many(
@@ -380,44 +353,17 @@ def run_many(
         As for `run`; raised before any long work where the tables show it.
     """
     plan = _plan(protocol, switches, smote_k, trials, max_epochs)
-    for representation, table in features.items():
-        for name in classifiers:
-            check_table(table, labels, representation, name, n_folds, plan)
-    tasks = [(representation, name) for representation in features for name in classifiers]
-    # Long tasks first, so that the last ones to finish are short.
-    queue = sorted(tasks, key=lambda task: _COST.index(task[1]))
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_task)(features[task[0]], labels, task, plan, n_folds, seed) for task in queue
-        )
-        results = dict(tqdm(done, total=len(tasks), desc=plan.name, disable=not progress))
-    return concat([results[task] for task in tasks])
+    works = [
+        _Work(table, labels, representation, name, plan, n_folds, seed)
+        for representation, table in features.items()
+        for name in classifiers
+    ]
+    _do(works, n_jobs, progress=progress)
+    return concat([work.result() for work in works])
 
 
 _COST = ["rf", "dnn_v", "dnn_t", "svm_rbf", "svm_poly", "svm_linear", "svm_sigmoid", "knn"]
 """Classifiers, the slowest first."""
-
-
-def _task(
-    table: pd.DataFrame,
-    labels: pd.Series,
-    task: tuple[str, str],
-    plan: Protocol,
-    n_folds: int,
-    seed: int,
-) -> tuple[tuple[str, str], ProtocolResult]:
-    representation, name = task
-    return task, run(
-        table,
-        labels,
-        representation=representation,
-        classifier=name,
-        protocol=plan,
-        n_folds=n_folds,
-        seed=seed,
-        smote_k=plan.smote_k,
-        max_epochs=plan.network_epochs,
-    )
 
 
 def concat(results: Sequence[ProtocolResult]) -> ProtocolResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ import pandas as pd
 from alsnb import disclosure, features
 from alsnb.errors import CohortError
 from alsnb.features import FeatureTable
-from alsnb.image_quality import QualityExtractor
 from alsnb.primary_test import primary_test
 from alsnb.quality_flags import METRICS, Flagged, flags
 
@@ -102,12 +101,14 @@ def run(study: Study) -> Quality:
     Returns
     -------
     Quality
-        The flags are also written to ``qc/flags.parquet``.
+        Written too: the flags (``qc/flags.parquet``) and who is left out for them
+        (``qc/quality_failures.parquet``, empty by default).
     """
-    extractor: Any = QualityExtractor()
-    scans = study.extract(extractor, study.with_masks())
-    found = measure(study.masks, scans, study.params.quality_limit)
-    features.write_table(study.run_dir / "qc" / "flags.parquet", found.flagged.table)
+    found = measure(study.masks, study.image_quality, study.params.quality_limit)
+    qc = study.run_dir / "qc"
+    features.write_table(qc / "flags.parquet", found.flagged.table)
+    left_out = found.failures()[: None if study.params.exclude_flagged else 0]
+    features.write_table(qc / "quality_failures.parquet", left_out)
     return found
 
 

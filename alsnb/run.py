@@ -8,30 +8,32 @@ only when its source, the package, its parameters, its inputs or its outputs cha
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import papermill
-from joblib import Parallel, delayed, effective_n_jobs
-from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
-from traitlets.config import Config
+import pandas as pd
+from joblib import delayed, effective_n_jobs
 
-from alsnb import features, preflight
-from alsnb.chapters import chapters, declared, notebook_key
+from alsnb import features, preflight, scheduling
+from alsnb import progress as progress_room
+from alsnb.chapters import EXTRACTORS, chapters, declared, notebook_key, why_stale
 from alsnb.cohort import check_cohort
-from alsnb.embeddings import load_network
-from alsnb.errors import AlsnbError, CohortError
+from alsnb.errors import AlsnbError, CohortError, storing
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 from alsnb.study import Study
 
 #: Notebooks executed at a time: each has a kernel of some 1 GB.
 MOST_KERNELS = 4
+#: Seconds after which a file begun and never finished belongs to no process any more.
+LEFTOVER_S = 3600.0
 
 
 class NotebookError(AlsnbError):
@@ -68,41 +70,93 @@ def run(
     """
     study = Study(params, progress=progress)
     notebooks = chapters(params, asked)
-    with _locked(study.run_dir):
-        for leftover in study.run_dir.rglob(".writing-*"):  # of a run that was killed
-            leftover.unlink(missing_ok=True)
-        stages = preflight.stages(study, notebooks)
-        inside = {"nested", "honest", "controls", "specifications", "probabilities", "confounds"}
-        planned = (params.protocol, "nested") if inside & set(stages) else (params.protocol,)
-        if "classification" in stages:
-            problems = check_cohort(study.cohort, n_folds=params.n_folds)
-            errors = [p.removeprefix("error: ") for p in problems if p.startswith("error")]
-            if errors:
-                raise CohortError("; ".join(errors) + _reasons(study))
-            preflight.require(study, protocols=planned)
-        if study.cohort.participants.empty:
-            raise CohortError(f"no usable subject in {study.bids_root}" + _reasons(study))
-        study.remember()
-        if "embeddings" in stages and params.weights == "adnet":
-            load_network(params.weights)  # downloaded once, before any worker asks for it
-        for stage in stages:
-            table = getattr(study, stage)
-            if stage == "masks" and "classification" in stages:
-                people = study.kept(table.features.index)
-                preflight.require(study, study.labels(people), protocols=planned)
-        inputs = study.input_hash()
-        # Everything is in the store by now, so notebooks need not wait for one another.
-        calls = [
-            delayed(execute)(source, params, study.run_dir, inputs, force=force)
-            for source in notebooks
-        ]
-        side_by_side = min(effective_n_jobs(params.n_jobs), MOST_KERNELS)
-        done = Parallel(n_jobs=side_by_side, return_as="generator_unordered")(calls)
-        bar = {"desc": "notebooks", "unit": "notebook", "disable": not progress}
-        for _ in tqdm(done, total=len(calls), **bar):
-            pass
-        features.write_table(study.run_dir / "qc" / "all_exclusions.parquet", study.failures())
+    with _locked(study.run_dir), scheduling.at(params.scheduler, study.run_dir):
+        for folder in dict.fromkeys((study.run_dir, study.store)):
+            _clear_leftovers(folder)
+        stale = _stale(study, notebooks, force)
+        if stale:
+            _compute(study, stale)
+            _execute_all(study, stale)
+            _write_exclusions(study)
     return study.run_dir
+
+
+def _stale(study: Study, notebooks: Sequence[Path], force: bool) -> list[Path]:
+    """Give the notebooks to execute, and say why."""
+    never = [n for n in notebooks if not (study.run_dir / "notebooks" / f"{n.stem}.key").is_file()]
+    if force or never == list(notebooks):  # no scan has to be read to know
+        return list(notebooks)
+    inputs, stale = study.input_hash(), []
+    for source in notebooks:
+        key = notebook_key(source, study.params, inputs)
+        if why := why_stale(source, study.run_dir, key):
+            stale.append(source)
+            progress_room.say(f"{source.stem}: to execute: {why}", shown=study.progress)
+    fresh = len(notebooks) - len(stale)
+    progress_room.say(f"{fresh} of {len(notebooks)} notebooks are up to date", shown=study.progress)
+    return stale
+
+
+def _compute(study: Study, notebooks: Sequence[Path]) -> None:
+    """Compute what notebooks take from the store."""
+    params = study.params
+    stages = preflight.stages(study, notebooks)
+    inside = {"nested", "honest", "controls", "specifications", "probabilities", "confounds"}
+    planned = (params.protocol, "nested") if inside & set(stages) else (params.protocol,)
+    if "classification" in stages:
+        problems = check_cohort(study.cohort, n_folds=params.n_folds)
+        errors = [p.removeprefix("error: ") for p in problems if p.startswith("error")]
+        if errors:
+            raise CohortError("; ".join(errors) + _reasons(study))
+        preflight.require(study, protocols=planned)
+    if study.cohort.participants.empty:
+        raise CohortError(f"no usable subject in {study.bids_root}" + _reasons(study))
+    study.remember()
+    if "embeddings" in stages and params.weights == "adnet":
+        from alsnb.embeddings import load_network
+
+        load_network(params.weights)  # downloaded once, before any worker asks for it
+    for stage in stages:
+        _note(study.run_dir, stage)
+        table = getattr(study, stage)
+        if stage == "masks" and "classification" in stages:
+            people = study.kept(table.features.index)
+            preflight.require(study, study.labels(people), protocols=planned)
+
+
+def _execute_all(study: Study, notebooks: Sequence[Path]) -> None:
+    _note(study.run_dir, "notebooks")
+    inputs, params = study.input_hash(), study.params
+    # Everything is in the store by now, so notebooks need not wait for one another.
+    calls = [delayed(execute)(n, params, study.run_dir, inputs, force=True) for n in notebooks]
+    side_by_side = min(effective_n_jobs(params.n_jobs), MOST_KERNELS)
+    done = scheduling.unordered(calls, side_by_side, anywhere=False)
+    shown = progress_room.bar(
+        done, total=len(calls), said="notebooks", unit="notebook", shown=study.progress
+    )
+    for _ in shown:
+        pass
+
+
+def _write_exclusions(study: Study) -> None:
+    """Write who was left out; of stages that this run did not need, as they were."""
+    path, table = study.run_dir / "qc" / "all_exclusions.parquet", study.failures()
+    if path.is_file():
+        before = pd.read_parquet(path)
+        kept = set(EXTRACTORS.values()) - {EXTRACTORS.get(name) for name in vars(study)}
+        if study.params.exclude_flagged and "quality" not in vars(study):
+            kept.add("quality")
+        table = pd.concat([table, before[before["stage"].isin(kept)]], ignore_index=True)
+    features.write_table(path, table)
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write."""
+    long_ago = time.time() - LEFTOVER_S
+    for leftover in folder.rglob(".writing-*"):
+        with suppress(FileNotFoundError):  # finished meanwhile: another process may be at work
+            if leftover.stat().st_mtime < long_ago:
+                leftover.unlink()
 
 
 def _reasons(study: Study) -> str:
@@ -147,12 +201,14 @@ def execute(
     values = declared(source, params) | {"run_dir": str(run_dir)}
     key = notebook_key(source, params, inputs)
     target, record = folder / source.name, folder / f"{source.stem}.key"
-    unchanged = target.is_file() and record.is_file() and record.read_text() == key
-    if not force and unchanged and _outputs_unchanged(run_dir, source.stem):
+    if not force and not why_stale(source, run_dir, key):
         return False
     failed = folder / f"{source.stem}.failed.ipynb"
     failed.unlink(missing_ok=True)
     record.unlink(missing_ok=True)
+    import papermill  # takes a second, which a run that has nothing to do need not wait
+    from papermill.exceptions import PapermillExecutionError
+
     try:
         with _private_kernels() as config:
             papermill.execute_notebook(
@@ -174,45 +230,76 @@ def execute(
     return True
 
 
-def _outputs_unchanged(run_dir: Path, chapter: str) -> bool:
-    record = run_dir / "notebooks" / f"{chapter}.outputs.json"
-    if not record.is_file():
-        return False
-    hashes = json.loads(record.read_text(encoding="utf-8"))
-    return all(
-        (run_dir / name).is_file() and features.file_hash(run_dir / name) == digest
-        for name, digest in hashes.items()
-    )
-
-
 @contextmanager
-def _private_kernels() -> Iterator[Config]:
+def _private_kernels() -> Iterator[Any]:
     """Talk to kernels over sockets in a folder of ours, which no other user can open.
 
     The folder's name is short because a socket's path may have about 100 characters only.
     """
-    before = os.environ.get("JUPYTER_RUNTIME_DIR")
+    from traitlets.config import Config
+
     with tempfile.TemporaryDirectory(prefix="alsnb-") as folder:
-        os.environ["JUPYTER_RUNTIME_DIR"] = folder
+        ours = {"JUPYTER_RUNTIME_DIR": folder, progress_room.VARIABLE: "none"}
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
         try:
             # Named, or two kernels that start at once could take the same sockets.
             yield Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder) / "k")}})
         finally:
-            if before is None:
-                del os.environ["JUPYTER_RUNTIME_DIR"]
-            else:
-                os.environ["JUPYTER_RUNTIME_DIR"] = before
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second run out of a run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with storing(folder, everything=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / ".lock").open("a+")
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise CohortError(
-                f"another run is at work in {folder}; wait for it or give --name"
+                f"another run is at work in {folder} ({at_work(folder)}); wait for it or give "
+                "--name"
             ) from None
-        yield
+        _note(folder, "start")
+        try:
+            yield
+        finally:
+            (folder / ".lock").write_text("", encoding="utf-8")
+
+
+def _note(folder: Path, stage: str) -> None:
+    """Leave for `alsnb status` what the run is at."""
+    since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    text = f"{stage} since {since}, process {os.getpid()} on {platform.node()}"
+    (folder / ".lock").write_text(text, encoding="utf-8")
+
+
+def at_work(folder: Path) -> str:
+    """Say what a run is at in a folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A run folder.
+
+    Returns
+    -------
+    str
+        Stage, since when and which process; empty when no run is at work.
+    """
+    try:
+        with (folder / ".lock").open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return file.read() or "it has just begun"
+    except OSError:
+        pass
+    return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -22,10 +22,11 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
+from alsnb import header
 from alsnb.errors import MaskError, ScanError
 
-#: Largest volume that is read, in voxels (1024 x 1024 x 512).
-MAX_VOXELS = 1024 * 1024 * 512
+#: Bytes after the last voxel of a compressed file that are still read, for its checksum.
+MOST_TRAILING = 1 << 24
 #: Two affines describe one grid when no entry differs by more (mm; half of float32's
 #: resolution at 1 m would be 3e-5, headers written by different tools differ by 1e-4).
 AFFINE_TOLERANCE = 1e-3
@@ -211,70 +212,9 @@ def check_header(path: str | Path, subject: str = "") -> tuple[tuple[int, ...], 
         When the file is missing, no NIfTI, not three-dimensional, not real-valued, too
         large, or has no usable affine.
     """
-    image = _open(Path(path), subject)
-    return _checked_shape(image, path, subject), image.affine
-
-
-def _open(path: Path, subject: str) -> nib.nifti1.Nifti1Pair:
-    if not path.is_file():
-        raise ScanError(
-            "missing_file",
-            "no such file; check the BIDS folder or remove the participant",
-            subject=subject,
-            path=path,
-        )
-    try:
-        image = nib.load(path)
-    except Exception as error:  # nibabel raises many kinds for damaged files
-        raise ScanError(
-            "unreadable",
-            f"not a readable NIfTI image ({type(error).__name__}: {error}); "
-            "copy or convert it anew",
-            subject=subject,
-            path=path,
-        ) from error
-    if not isinstance(image, nib.nifti1.Nifti1Pair):
-        raise ScanError(
-            "format",
-            f"a {type(image).__name__}, expected NIfTI; convert it",
-            subject=subject,
-            path=path,
-        )
-    return image
-
-
-def _checked_shape(image, path, subject: str) -> tuple[int, ...]:
-    shape = tuple(int(n) for n in image.shape)
-    fail = {"subject": subject, "path": path}
-    if len(shape) != 3 and not (len(shape) == 4 and shape[3] == 1):
-        raise ScanError(
-            "not_3d",
-            f"has shape {shape}, expected three dimensions; extract one T1w volume from it",
-            **fail,
-        )
-    if min(shape[:3]) < 2:
-        raise ScanError("shape", f"has shape {shape}: not a volume", **fail)
-    if np.prod(shape, dtype=float) > MAX_VOXELS:
-        raise ScanError("too_large", f"claims shape {shape}, more than {MAX_VOXELS} voxels", **fail)
-    dtype = image.get_data_dtype()
-    if dtype.fields is not None or dtype.kind not in "iuf":
-        raise ScanError("dtype", f"holds {dtype} voxels, expected real numbers", **fail)
-    affine = image.affine
-    if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise ScanError(
-            "affine",
-            "has no invertible affine (qform/sform), so sizes and sides are unknown; "
-            "convert it anew from DICOM",
-            **fail,
-        )
-    zooms = voxel_sizes(affine)
-    if not all(0.05 <= z <= 20 for z in zooms):
-        raise ScanError(
-            "spacing",
-            f"has voxels of {zooms} mm, expected 0.05 to 20 mm; is the header in metres or unset?",
-            **fail,
-        )
-    return shape[:3]
+    path = Path(path)
+    image = header.open_image(path, subject)
+    return header.check(image, path, subject), image.affine
 
 
 def load_scan(path: str | Path, subject: str = "") -> Scan:
@@ -298,10 +238,20 @@ def load_scan(path: str | Path, subject: str = "") -> Scan:
         When the file can't be read, or its voxels are not finite or all the same.
     """
     path = Path(path)
-    image = _open(path, subject)
-    shape = _checked_shape(image, path, subject)
+    image = header.open_image(path, subject)
+    shape = header.check(image, path, subject)
     try:
-        data = np.asarray(_dataobj(image, path), dtype=np.float32)
+        with header.quiet():  # values beyond float32 become infinite, refused below
+            data = _voxels(_dataobj(image, path)).reshape(shape)
+            data = _ordered(data, "C", np.float32)
+    except MemoryError as error:
+        raise ScanError(
+            "too_large",
+            f"its {np.prod(shape)} voxels don't fit into this machine's memory; resample it, or "
+            "use a larger machine",
+            subject=subject,
+            path=path,
+        ) from error
     except Exception as error:  # truncated gzip, CRC, short file, memory map
         raise ScanError(
             "unreadable",
@@ -309,18 +259,21 @@ def load_scan(path: str | Path, subject: str = "") -> Scan:
             subject=subject,
             path=path,
         ) from error
-    data = np.ascontiguousarray(data.reshape(shape))
     if not np.isfinite(data).all():
         n = int(data.size - np.isfinite(data).sum())
         raise ScanError(
             "not_finite",
-            f"{n} of {data.size} voxels are NaN or infinite; repair or exclude the scan",
+            f"{n} of {data.size} voxels are NaN, infinite or too large for float32, expected "
+            "finite numbers; repair or exclude the scan",
             subject=subject,
             path=path,
         )
     if data.min() == data.max():
         raise ScanError(
-            "constant", f"every voxel is {data.flat[0]:g}; no image", subject=subject, path=path
+            "constant",
+            f"every voxel is {data.flat[0]:g}, expected an image; export it anew",
+            subject=subject,
+            path=path,
         )
     return Scan(subject, path, data, np.asarray(image.affine, dtype=float))
 
@@ -338,11 +291,50 @@ def _dataobj(image: nib.nifti1.Nifti1Pair, path: Path) -> Any:
     expected = int(proxy.offset) + int(np.prod(image.shape)) * dtype.itemsize
     with gzip.open(path) as file:
         content = file.read(expected)
-        while file.read(1 << 20):  # whatever follows counts for the checksum alone
-            pass
+        rest = 0
+        while more := len(file.read(1 << 20)):  # what follows counts for the checksum alone
+            rest += more
+            if rest > max(expected, MOST_TRAILING):
+                raise ValueError(f"goes on long after the {expected} bytes that it promises")
     if len(content) < expected:
         raise EOFError(f"holds {len(content)} bytes, its header promises {expected}")
     return nib.Nifti1Image.from_bytes(content).dataobj
+
+
+def _voxels(dataobj: Any) -> np.ndarray:
+    """Voxels as stored, or scaled by the header's slope and intercept where it has any."""
+    if getattr(dataobj, "slope", 0) == 1 and getattr(dataobj, "inter", 1) == 0:
+        return dataobj.get_unscaled()
+    return np.asarray(dataobj, dtype=np.float32)
+
+
+def _ordered(array: np.ndarray, order: Literal["C", "F"], dtype: Any) -> np.ndarray:
+    """Copy to C or Fortran order and another type.
+
+    numpy walks the whole array once for each step along the axis that becomes the last in
+    memory; some planes at a time, it stays in the cache and is several times as fast.
+    """
+    array = array if order == "C" else array.T
+    out = np.empty(array.shape, dtype)
+    for start in range(0, array.shape[-1], 16):
+        out[..., start : start + 16] = array[..., start : start + 16]
+    return out if order == "C" else out.T
+
+
+def save_mask(path: str | Path, mask: np.ndarray, affine: np.ndarray) -> None:
+    """Write a binary mask as compressed NIfTI, its bytes depending on the mask alone.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Ends in ``.nii.gz``.
+    mask : numpy.ndarray
+        bool, shape (i, j, k), as it shall be stored.
+    affine : numpy.ndarray
+        Shape (4, 4), mm.
+    """
+    image = nib.Nifti1Image(_ordered(mask, "F", np.uint8), affine)
+    Path(path).write_bytes(gzip.compress(image.to_bytes(), 1, mtime=0))
 
 
 def load_mask(path: str | Path, scan: Scan) -> np.ndarray:
@@ -369,9 +361,12 @@ def load_mask(path: str | Path, scan: Scan) -> np.ndarray:
     try:
         mask = load_scan(path, scan.subject)
     except ScanError as error:
-        raise MaskError(
-            error.reason, f"mask: {error.detail}", subject=scan.subject, path=path
-        ) from error
+        reason, detail = error.reason, error.detail
+        if reason == "constant":
+            full = "every voxel is 0," not in detail
+            reason, what = ("mask_full", "the whole image") if full else ("mask_empty", "nothing")
+            detail = f"marks {what} ({detail.split(',')[0]}), expected a brain; give another mask"
+        raise MaskError(reason, f"mask: {detail}", subject=scan.subject, path=path) from error
     fail: dict[str, Any] = {"subject": scan.subject, "path": path}
     values = np.unique(mask.stored)
     if len(values) != 2 or values[0] != 0:

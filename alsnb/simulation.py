@@ -19,13 +19,14 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import beta
-from tqdm import tqdm
 
 from alsnb import __version__
 from alsnb.errors import CohortError, ParameterError
 from alsnb.features import replacing
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 from alsnb.simulated_composition import ALS, composition
 from alsnb.simulated_head import SimulatedHead, simulate_head
 
@@ -226,15 +227,8 @@ def simulate_cohort(
     if (folder / "participants.tsv").is_file() and not missing:
         return folder
     jobs = (delayed(_write_subject)(folder, row, i, voxel_mm, effects, seed) for i, row in missing)
-    done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
-    for _ in tqdm(
-        done,
-        total=len(rows),
-        initial=len(rows) - len(missing),
-        desc="simulate",
-        unit="head",
-        disable=not progress,
-    ):
+    done, before = unordered(jobs, n_jobs), len(rows) - len(missing)
+    for _ in bar(done, total=len(rows), done=before, said="simulate", unit="head", shown=progress):
         pass
     _write_tables(folder, table)
     return folder

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
+from joblib import delayed
 
 from alsnb import evaluation, features
 from alsnb.classifiers import grid
 from alsnb.eligibility import check_labels
 from alsnb.errors import CohortError, ParameterError
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 from alsnb.specification_fit import score, specify
 from alsnb.switches import PROTOCOLS
 
@@ -199,12 +200,11 @@ def measure(
                 path = folder / f"{key}.parquet"
                 cells.append(Cell(path, tables[representation], own, head, smote_k))
     missing = [cell for cell in {c.path: c for c in cells}.values() if not cell.path.is_file()]
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_make)(cell) for cell in missing
-        )
-        for _ in tqdm(done, total=len(missing), desc="specifications", disable=not progress):
-            pass
+    done = unordered((delayed(_make)(cell) for cell in missing), n_jobs)
+    for _ in bar(
+        done, total=len(missing), said="specifications", unit="specification", shown=progress
+    ):
+        pass
     table = pd.concat([_scored(cell) for cell in cells], ignore_index=True)
     real = table["shuffle"] < 0
     n_positive = int(labels.sum())

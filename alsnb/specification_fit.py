@@ -25,6 +25,7 @@ from alsnb.classifiers import classifier as build
 from alsnb.classifiers import grid, scores
 from alsnb.eligibility import check_table, split
 from alsnb.leakage import in_fold, watched
+from alsnb.shared_fits import Tested, fits, prepare, take
 from alsnb.switches import PROTOCOLS
 
 TUNING_SCORES = ("f1", "accuracy", "balanced_accuracy", "roc_auc")
@@ -89,7 +90,7 @@ def specify(
     for fold, (train, test) in enumerate(folds):
         with _quickly(), in_fold(fold):
             for head, score, called in _fold(
-                _take(X, train), y[train], _take(X, test), classifier, seed, smote_k
+                take(X, train), y[train], take(X, test), classifier, seed, smote_k
             ):
                 part = {"participant_id": rows.index[test], **head, "fold": fold}
                 parts.append(
@@ -118,15 +119,15 @@ def _fold(
             chosen = unweighted
             for best in chosen.values():
                 if str(best) not in fitted:
-                    _set(pipeline, best)
+                    pipeline.steps[-1][1].set_params(**_own(best))
                     fitted[str(best)] = _thresholded(pipeline, X, y, X_test, inner)
         else:
             chosen = _search(X, y, pipeline, grid(name), inner)
-            ready, y_ready, ready_test = _prepared(pipeline, X, y, X_test)
-            for best in chosen.values():
-                if str(best) not in fitted:
-                    estimator = _set(pipeline, best).fit(ready, y_ready)
-                    fitted[str(best)] = scores(estimator, ready_test), estimator.predict(ready_test)
+            ready = prepare(pipeline, X, y, X_test)
+            different = list({str(best): best for best in chosen.values()}.values())
+            own = [_own(best) for best in different]
+            for i, tested in fits(pipeline.steps[-1][1], own, ready):
+                fitted[str(different[i])] = tested.score, tested.y_pred
         if resampling == "none":
             unweighted = chosen
         for tuning_score, best in chosen.items():
@@ -139,40 +140,24 @@ def _search(
 ) -> dict[str, dict[str, Any]]:
     """Search a grid for the best of four scores at once; the first of equals, as sklearn does."""
     settings = list(ParameterGrid(candidates))
+    own = [_own(setting) for setting in settings]
     values = np.zeros((len(inner), len(settings), len(TUNING_SCORES)))
     for i, (train, test) in enumerate(inner):
-        ready, y_ready, X_test = _prepared(pipeline, _take(X, train), y[train], _take(X, test))
-        for j, setting in enumerate(settings):
-            estimator = _set(pipeline, setting).fit(ready, y_ready)
-            values[i, j] = _tuning_scores(y[test], estimator, X_test)
+        ready = prepare(pipeline, take(X, train), y[train], take(X, test))
+        for j, tested in fits(pipeline.steps[-1][1], own, ready):
+            values[i, j] = _tuning_scores(y[test], tested)
     best = values.mean(axis=0).argmax(axis=0)
     return {score: settings[j] for score, j in zip(TUNING_SCORES, best, strict=True)}
 
 
-def _set(pipeline: Pipeline, setting: Mapping[str, Any]) -> Any:
-    """Set the estimator's hyper-parameters, and return it; the pipeline's own way is slow."""
-    own = {key.removeprefix("estimator__"): value for key, value in setting.items()}
-    return pipeline.steps[-1][1].set_params(**own)
+def _own(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyper-parameters as the estimator calls them; the pipeline's own way is slow."""
+    return {key.removeprefix("estimator__"): value for key, value in setting.items()}
 
 
-def _prepared(pipeline: Pipeline, X: Any, y: Ints, X_test: Any) -> tuple[Any, Ints, Any]:
-    """Fit the steps before the estimator and apply them; test rows are never resampled."""
-    for _, step in pipeline.steps[:-1]:
-        if hasattr(step, "fit_resample"):
-            X, y = step.fit_resample(X, y)
-        else:
-            X, X_test = step.fit_transform(X), step.transform(X_test)
-    return X, y, X_test
-
-
-def _tuning_scores(y: Ints, estimator: Any, X: Any) -> list[float]:
+def _tuning_scores(y: Ints, tested: Tested) -> list[float]:
     """Return `TUNING_SCORES` as scikit-learn defines them, without its checks of every call."""
-    if hasattr(estimator, "decision_function"):
-        score = estimator.decision_function(X)
-        called = score >= 0
-    else:
-        both = estimator.predict_proba(X)
-        score, called = both[:, 1], both[:, 1] > both[:, 0]
+    score, called = tested.score, tested.y_pred == 1
     n_positive = int(y.sum())
     n_negative = len(y) - n_positive
     tp = int(np.sum(called & (y == 1)))
@@ -256,7 +241,3 @@ def _quickly() -> Iterator[None]:
     ):
         warnings.simplefilter("ignore")
         yield
-
-
-def _take(X: Any, rows: Ints) -> Any:
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]

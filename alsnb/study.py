@@ -12,23 +12,17 @@ import json
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from alsnb import cohort as cohort_room
-from alsnb import display, features, parameters, preflight
+from alsnb import exclusions, features, fingerprints, parameters, preflight, scheduling
+from alsnb.chapters import EXTRACTORS, SECTIONS
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
 from alsnb.project import commit, project_root
-
-#: Packages whose versions decide values; recorded in ``run.json``.
-RECORDED = (
-    "alsnb", "imbalanced-learn", "nibabel", "nilearn", "numpy", "pandas", "pyradiomics",
-    "scikit-image", "scikit-learn", "scipy", "SimpleITK", "skorch", "statsmodels", "torch",
-)  # fmt: skip
 
 
 class Study(Pages):
@@ -49,6 +43,12 @@ class Study(Pages):
         folder = Path(params.run_dir) if params.run_dir else default
         super().__init__(folder.expanduser().resolve())
 
+    @property
+    def store(self) -> Path:
+        """Folder of the records of single subjects."""
+        store = self.params.store
+        return Path(store).expanduser().resolve() if store else self.run_dir / "store"
+
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Study:
         """Open the study that a notebook's parameters describe.
@@ -61,15 +61,18 @@ class Study(Pages):
         Returns
         -------
         Study
-            Without progress bars, which would end in the page.
+            Its parallel work goes to the parameters' scheduler; its progress goes to the log of
+            whoever started the kernel, not to the page.
         """
-        return cls(parameters.from_notebook(namespace), progress=False)
+        study = cls(parameters.from_notebook(namespace))
+        scheduling.use(study.params.scheduler, study.run_dir)
+        return study
 
     def remember(self) -> None:
         """Write ``run.json``: parameters, versions, commit, platform, date and input hash."""
         content = {
             "parameters": self.params.model_dump(),
-            "versions": {name: _version(name) for name in RECORDED},
+            "versions": scheduling.versions(),
             "commit": commit(),
             "python": platform.python_version(),
             "platform": platform.platform(terse=True),
@@ -85,9 +88,13 @@ class Study(Pages):
         """The BIDS folder studied; a simulated cohort is made when it isn't there yet."""
         if not self.params.simulated:
             return Path(self.params.bids_root).expanduser().resolve()
-        p = self.params
-        key = features.fingerprint(p.subset("Simulated cohort"), p.seed)[:12]
-        return simulate(p, self.run_dir / f"simulated-{key}", progress=self.progress)
+        return simulate(self.params, self.simulated_root, progress=self.progress)
+
+    @property
+    def simulated_root(self) -> Path:
+        """Folder of the simulated cohort, there or not."""
+        key = features.fingerprint(self.params.subset("Simulated cohort"), self.params.seed)[:12]
+        return self.run_dir / f"simulated-{key}"
 
     @functools.cached_property
     def cohort(self) -> cohort_room.Cohort:
@@ -127,15 +134,48 @@ class Study(Pages):
             progress=self.progress,
         )
 
+    def extractors(self) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Give what makes each stage of single subjects.
+
+        Returns
+        -------
+        dict of str to (Extractor, dict)
+            Stage to its extractor, and to the parameters behind the extractor's settings.
+        """
+        from alsnb import extractors, image_quality  # loads torch, which a check need not
+
+        p = self.params
+        made: dict[str, Any] = {
+            "intensities": extractors.IntensityExtractor(p.histogram_bin_width),
+            "masks": extractors.BrainMaskExtractor(p.mask, p.mask_threshold, p.device, p.precision),
+            "image_quality": image_quality.QualityExtractor(),
+            "radiomics": extractors.RadiomicsExtractor(
+                normalize=p.radiomics_normalize,
+                resample_mm=p.radiomics_resample_mm,
+                bin_count=p.radiomics_bin_count,
+                minimum_voxels=p.radiomics_minimum_voxels,
+                engine=p.radiomics_engine,
+            ),
+            "embeddings": extractors.EmbeddingExtractor(
+                p.weights, p.batch_norm, p.orientation, p.device, p.precision
+            ),
+        }
+        where = {"device": p.device, "precision": p.precision}
+        return {name: (made[name], p.subset(*SECTIONS[name]) | where) for name in made}
+
     @functools.cached_property
     def masks(self) -> features.FeatureTable:
         """Brain masks (``artifacts``) and their quality numbers."""
-        p = self.params
-        return self.extract(self._extractors.BrainMaskExtractor(p.mask, p.mask_threshold))
+        return self._extract("masks")
+
+    @functools.cached_property
+    def image_quality(self) -> features.FeatureTable:
+        """Quality numbers of scans and masks."""
+        return self._extract("image_quality", self._with_masks())
 
     @functools.cached_property
     def quality(self):
-        """Quality of scans and masks, and who is flagged: :class:`alsnb.quality_study.Quality`."""
+        """Who stands out by them, and why: an :class:`alsnb.quality_study.Quality`."""
         from alsnb import quality_study
 
         return quality_study.run(self)
@@ -160,8 +200,7 @@ class Study(Pages):
     @functools.cached_property
     def intensities(self) -> features.FeatureTable:
         """Share of non-zero voxels by intensity bin."""
-        extractor = self._extractors.IntensityExtractor(self.params.histogram_bin_width)
-        return self._kept(self.extract(extractor), extractor.name)
+        return self._kept(self._extract("intensities"), "intensity")
 
     @functools.cached_property
     def radiomics(self) -> features.FeatureTable:
@@ -171,22 +210,12 @@ class Study(Pages):
     @functools.cached_property
     def all_radiomics(self) -> features.FeatureTable:
         """The same of everybody, flagged or not."""
-        p = self.params
-        extractor = self._extractors.RadiomicsExtractor(
-            normalize=p.radiomics_normalize,
-            resample_mm=p.radiomics_resample_mm,
-            bin_count=p.radiomics_bin_count,
-            minimum_voxels=p.radiomics_minimum_voxels,
-            engine=p.radiomics_engine,
-        )
-        return self.extract(extractor, self.with_masks())
+        return self._extract("radiomics", self._with_masks())
 
     @functools.cached_property
     def embeddings(self) -> features.FeatureTable:
         """Layers 7 and 8 of the 3D-CNN, 256 values each."""
-        p = self.params
-        extractor = self._extractors.EmbeddingExtractor(p.weights, p.batch_norm, p.orientation)
-        return self._kept(self.extract(extractor), extractor.name)
+        return self._kept(self._extract("embeddings"), "embeddings")
 
     def representation(self, name: str) -> pd.DataFrame:
         """Feature matrix of one representation.
@@ -349,13 +378,31 @@ class Study(Pages):
             ``participant_id``, ``stage``, ``reason``, ``detail``.
         """
         parts = [self.cohort.exclusions.assign(stage="cohort")]
-        for stage in ("masks", "intensities", "radiomics", "embeddings"):
+        for stage in EXTRACTORS:
             if stage in self.__dict__:
                 parts.append(self.__dict__[stage].failures)
         if self.params.exclude_flagged and "quality" in self.__dict__:
             parts.append(self.quality.failures())
         columns = ["participant_id", "stage", "reason", "detail"]
         return pd.concat(parts, ignore_index=True)[columns]
+
+    def flow(self) -> pd.DataFrame:
+        """Count who was enrolled, left out at each step, and is left, as far as the run has got.
+
+        Steps that no chapter has asked for yet are not computed for it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As :func:`alsnb.exclusions.flow` gives it.
+        """
+        people = self.cohort.participants
+        scanned = set(people.loc[people["t1w"] != "", "participant_id"])
+        losses = exclusions.losses(
+            self.run_dir, scanned, self.params.representations,
+            flagged_out=self.params.exclude_flagged,
+        )  # fmt: skip
+        return exclusions.flow(people, self.cohort.exclusions, losses, self.cohort.names)
 
     def input_hash(self) -> str:
         """SHA-256 over the participants table and every scan and mask of the cohort.
@@ -365,6 +412,7 @@ class Study(Pages):
         str
             64 hexadecimal digits.
         """
+        fingerprints.load_hashes(self.store)
         rows = self.cohort.participants[["participant_id", "t1w", "mask"]].to_dict("records")
         files = [
             (r["participant_id"], *(features.file_hash(p) for p in (r["t1w"], r["mask"]) if p))
@@ -381,6 +429,8 @@ class Study(Pages):
         str
             Simulated or real, n by group, profile, date, commit.
         """
+        from alsnb import display
+
         record = self.run_dir / "run.json"
         when, what = datetime.now(UTC).date().isoformat(), commit()
         if record.is_file():
@@ -390,23 +440,17 @@ class Study(Pages):
         counts = self.cohort.counts if labels is None else self.counts(labels)
         return display.banner(kind, counts, self.params.profile, when, what)
 
-    @functools.cached_property
-    def _extractors(self) -> Any:
-        """The extractors, with torch behind them, which a check of a cohort need not load."""
-        from alsnb import extractors
-
-        return extractors
-
-    def extract(self, extractor: Any, rows: pd.DataFrame | None = None) -> features.FeatureTable:
-        """Run an extractor over the cohort, or some rows of it, and write its tables."""
+    def _extract(self, stage: str, rows: pd.DataFrame | None = None) -> features.FeatureTable:
+        extractor, section = self.extractors()[stage]
         rows = self.cohort.participants if rows is None else rows
         rows = rows[rows["t1w"] != ""]
         table = features.extract(
             rows,
             extractor,
-            self.run_dir / "store",
+            self.store,
             n_jobs=self.params.n_jobs,
             progress=self.progress,
+            parameters=section,
         )
         features.write_table(
             self.run_dir / "features" / f"{extractor.name}.parquet", table.features
@@ -423,8 +467,7 @@ class Study(Pages):
 
         return quality_study.without_flagged(self, table, name)
 
-    def with_masks(self) -> pd.DataFrame:
-        """Give the rows of the cohort that have a mask, its path in ``brain_mask``."""
+    def _with_masks(self) -> pd.DataFrame:
         rows = self.cohort.participants
         paths = rows["participant_id"].map({s: str(p) for s, p in self.masks.artifacts.items()})
         return rows.assign(brain_mask=paths)[paths.notna()]
@@ -466,10 +509,3 @@ def simulate(params: Parameters, folder: str | Path, *, progress: bool = True) -
         n_jobs=params.n_jobs,
         progress=progress,
     )
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"

@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from alsnb import classification, features, pooled, protocols, switch_cohorts
 from alsnb.classifiers import CLASSIFIERS, NETWORKS, grid
 from alsnb.errors import ParameterError
 from alsnb.parameters import Parameters
+from alsnb.progress import bar
+from alsnb.scheduling import unordered
 from alsnb.switch_cohorts import Cohort, Settings
 from alsnb.switches import PROTOCOLS, Protocol, differences
 
@@ -232,7 +233,13 @@ def _predict(task: PredictionTask) -> None:
 _COST = ["rf", "dnn_v", "dnn_t", "svm_rbf", "svm_poly", "svm_linear", "svm_sigmoid", "knn"]
 
 
-def predict(tasks: Sequence[PredictionTask], *, n_jobs: int = 1, progress: bool = True) -> int:
+def predict(
+    tasks: Sequence[PredictionTask],
+    *,
+    n_jobs: int = 1,
+    progress: bool = True,
+    said: str = "switches",
+) -> int:
     """Make the predictions that the store lacks.
 
     Parameters
@@ -243,6 +250,8 @@ def predict(tasks: Sequence[PredictionTask], *, n_jobs: int = 1, progress: bool 
         Processes of one thread each.
     progress : bool, default True
         Show a progress bar.
+    said : str, default "switches"
+        Its name.
 
     Returns
     -------
@@ -251,12 +260,9 @@ def predict(tasks: Sequence[PredictionTask], *, n_jobs: int = 1, progress: bool 
     """
     missing = {t.path: t for t in tasks if not t.path.is_file()}
     queue = sorted(missing.values(), key=lambda t: _COST.index(t.classifier))
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_predict)(task) for task in queue
-        )
-        for _ in tqdm(done, total=len(queue), desc="switches", disable=not progress):
-            pass
+    done = unordered((delayed(_predict)(task) for task in queue), n_jobs)
+    for _ in bar(done, total=len(queue), said=said, unit="evaluation", shown=progress):
+        pass
     return len(queue)
 
 

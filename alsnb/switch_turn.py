@@ -174,7 +174,7 @@ def turn(
         for c in params.classifiers
         if set(turned) & {s for s, who in CONCERNS.items() if c in who} - {*READING}
     }
-    predict(list(made.values()), n_jobs=params.n_jobs, progress=progress)
+    predict(list(made.values()), n_jobs=params.n_jobs, progress=progress, said="own switches")
     parts = []
     record = before.predictions
     for r, c in record[["representation", "classifier"]].drop_duplicates().to_numpy().tolist():

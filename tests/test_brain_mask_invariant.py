@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from scipy import ndimage
 
-from alsnb.brain_mask import QUALITY, brain_mask, dice, load_deepbrain
+from alsnb.brain_mask import QUALITY, _piece_sizes, brain_mask, dice, load_deepbrain
 from alsnb.deepbrain_network import resize
 from alsnb.scan import Scan
 
@@ -112,3 +113,24 @@ def test_dice_is_symmetric_bounded_and_1_for_equal_masks(data: st.DataObject) ->
     assert dice(a, a) == 1
     if a.any() and b.any():
         assert (dice(a, b) == 0) == (not (a & b).any())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_piece_sizes_from_runs_equal_scipys_labels(data: st.DataObject) -> None:
+    mask = data.draw(arrays(bool, st.tuples(*[st.integers(1, 6)] * 3)).filter(np.any))
+    labels, _ = ndimage.label(mask)
+    expected = np.bincount(labels.ravel())[1:]
+    np.testing.assert_array_equal(np.sort(_piece_sizes(mask)), np.sort(expected))
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.3, 0.9, 1.0])
+def test_the_mask_is_the_probability_above_the_threshold(quantile: float) -> None:
+    voxels = np.random.default_rng(4).gamma(2, 50, (70, 150, 33)).astype(np.float32)
+    probability = load_deepbrain().probability(voxels)
+    # Thresholds at the ends are where resizing clips its values.
+    threshold = float(np.quantile(probability, quantile))
+    mask = load_deepbrain().mask(voxels, threshold)
+    # Both sum in another order; nothing but voxels at the threshold itself may differ.
+    differ = mask != (probability > threshold)
+    assert np.abs(probability[differ] - threshold).max(initial=0) < 1e-6

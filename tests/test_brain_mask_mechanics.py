@@ -71,7 +71,7 @@ def test_unusable_given_masks(tmp_path: Path) -> None:
             tmp_path / "labels.nii.gz", mask + (scan.stored > 100), scan.stored_affine
         ),
         "mask_grid": write(tmp_path / "shifted.nii.gz", mask, shifted),
-        "constant": write(tmp_path / "empty.nii.gz", mask * 0, scan.stored_affine),
+        "mask_empty": write(tmp_path / "empty.nii.gz", mask * 0, scan.stored_affine),
     }
     for reason, path in cases.items():
         with pytest.raises(MaskError) as error:
@@ -88,12 +88,17 @@ def test_unusable_given_masks(tmp_path: Path) -> None:
         ({"threshold": 0}, "not between 0 and 1"),
         ({"threshold": 1.5}, "not between 0 and 1"),
         ({"threshold": float("nan")}, "not between 0 and 1"),
-        ({"method": "given"}, "none for sub-07"),
     ],
 )
 def test_wrong_parameters(arguments: dict, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         brain_mask(ball(65), **arguments)
+
+
+def test_a_mask_asked_for_and_not_given() -> None:
+    with pytest.raises(MaskError, match="none for sub-07") as error:
+        brain_mask(ball(65), method="given")
+    assert error.value.reason == "mask_missing"
 
 
 # ---- empty, whole, implausible ----------------------------------------------------------

@@ -38,7 +38,7 @@ def test_in_nested_no_test_subject_reaches_a_fit(data, name):
     assert (fits["n_test_rows"] == 0).all()
     # The guard saw each thing that learns, in each fold: 26 of 39 subjects train.
     learners = {"StandardScaler", "AdaptiveSMOTE"} | (
-        set() if name in NETWORKS else {"GridSearchCV"}
+        {"NetworkTrials"} if name in NETWORKS else {"SharedGridSearch"}
     )
     for fold, seen in fits.groupby("fold"):
         assert learners <= set(seen["estimator"]), fold
@@ -63,7 +63,7 @@ def test_in_nested_test_subjects_do_not_change_one_anothers_predictions(data, na
 def test_published_and_released_are_flagged(data, protocol, name):
     audit = leakage.audit(protocols.run, *data, classifier=name, protocol=protocol, **FAST)
     if name not in NETWORKS:
-        assert any("GridSearchCV.fit, outside any fold" in leak for leak in audit.leaks())
+        assert any("SharedGridSearch.fit, outside any fold" in leak for leak in audit.leaks())
         assert "39 test subjects" in " ".join(audit.leaks())
     elif protocol == "released":
         # Carried on, a network has seen in fold 0 and 1 what fold 1 and 2 test.

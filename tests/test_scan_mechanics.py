@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alsnb.errors import MaskError, ScanError
-from alsnb.scan import check_header, load_mask, load_scan
+from alsnb.scan import check_header, load_mask, load_scan, save_mask
 
 
 def refuse(path, reason, read=load_scan):
@@ -128,8 +128,8 @@ def test_mask_of_255_in_another_orientation_fits(tmp_path, make_scan):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda m: m * 0, "constant"),
-        (lambda m: m * 0 + 1, "constant"),
+        (lambda m: m * 0, "mask_empty"),
+        (lambda m: m * 0 + 1, "mask_full"),
         (lambda m: m * np.linspace(0, 1, 10), "mask_values"),
         (lambda m: m[:-1], "mask_grid"),
     ],
@@ -142,3 +142,26 @@ def test_masks_that_are_none(tmp_path, make_scan, change, reason):
     with pytest.raises(MaskError) as caught:
         load_mask(tmp_path / "m.nii.gz", scan)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("slope", [1, 0.37])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_voxels_are_those_nibabel_reads_in_c_order(tmp_path, name, slope):
+    data = np.random.default_rng(0).integers(-300, 300, (9, 40, 35)).astype(np.int16)
+    image = nib.Nifti1Image(data, np.eye(4))
+    image.header.set_slope_inter(slope, 5 if slope != 1 else 0)
+    nib.save(image, tmp_path / name)
+    stored = load_scan(tmp_path / name).stored
+    expected = np.asarray(nib.load(tmp_path / name).dataobj, dtype=np.float32)
+    np.testing.assert_array_equal(stored, expected)
+    assert stored.flags.c_contiguous and stored.dtype == np.float32
+
+
+def test_a_saved_mask_comes_back_and_has_the_same_bytes_each_time(tmp_path, make_scan):
+    scan = load_scan(make_scan())
+    mask = np.random.default_rng(0).random(scan.stored.shape) > 0.5
+    for name in ("a.nii.gz", "b.nii.gz"):
+        save_mask(tmp_path / name, mask, scan.stored_affine)
+    np.testing.assert_array_equal(load_mask(tmp_path / "a.nii.gz", scan), mask)
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+    assert nib.load(tmp_path / "a.nii.gz").get_data_dtype() == np.uint8

@@ -77,7 +77,9 @@ def test_the_guard_calls_nested_clean_and_flags_the_other_two(simulated):
     }
     assert (table.loc["nested", "saw test people"] == 0).all()
     assert table.loc[("nested", "SVM (L)"), "folds disturbed"] == "0 of 3"
-    assert "GridSearchCV (36)" in table.loc[("published", "SVM (L)"), "which (test people seen)"]
+    assert (
+        "SharedGridSearch (36)" in table.loc[("published", "SVM (L)"), "which (test people seen)"]
+    )
     assert "DNNClassifier" in table.loc[("released", "DNNt"), "which (test people seen)"]
 
 
