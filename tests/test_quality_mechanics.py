@@ -66,6 +66,8 @@ def test_the_wrong_mask_is_flagged_with_its_reason_and_stays_by_default(kept):
     assert kept.failures().empty
     written = pd.read_parquet(kept.run_dir / "qc" / "flags.parquet")
     assert set(written["participant_id"]) == {"sub-03"}
+    assert "quality" not in set(kept.flow()["step"])
+    assert kept.flow().set_index(["step", "kind"])["people"]["radiomics", "left"] == 14
 
 
 def test_exclude_flagged_leaves_it_out_of_every_feature_and_lists_it(root, kept):
@@ -81,6 +83,9 @@ def test_exclude_flagged_leaves_it_out_of_every_feature_and_lists_it(root, kept)
     for name in ("radiomics", "intensity", "embeddings"):
         table = pd.read_parquet(other.run_dir / "features" / f"{name}.parquet")
         assert "sub-03" not in table.index
+    drawn = other.flow().set_index(["step", "kind"])["people"]
+    assert drawn["quality", "out"] == 1
+    assert drawn["radiomics", "left"] == drawn["deep features", "left"] == 13
     # Nothing was computed anew, and those who stay have the same values.
     assert other.radiomics.computed == 0
     assert other.radiomics.features.equals(kept.radiomics.features.drop("sub-03"))
