@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import itertools
 import json
 import math
 from collections.abc import Mapping

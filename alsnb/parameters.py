@@ -141,7 +141,7 @@ class Parameters(BaseModel):
     honest_draws: int = _field(1000, "Bootstrap draws of subjects behind the intervals", "Honest evaluation", ge=100, le=100_000)
 
     # Controls
-    null_cohorts: int = _field(200, "Null cohorts of each kind that the primary test is run on", "Controls", ge=20, le=100_000)
+    null_cohorts: int = _field(200, "Null cohorts of each kind that the primary test is run on, and that pairs of models are compared on", "Controls", ge=20, le=100_000)
     null_permutations: int = _field(199, "Permutations of each of these tests", "Controls", ge=19, le=100_000)
     null_protocol_cohorts: int = _field(6, "Null cohorts of each kind that the three protocols are run on", "Controls", ge=2, le=10_000)
     null_classifiers: list[Classifier] = _field(["svm_poly", "svm_rbf"], "Classifiers run on them", "Controls", min_length=1)
