@@ -76,12 +76,12 @@ def predictability(
     rows = []
     for name, table in groups.items():
         how: dict[str, Any] = {"name": name, "n_folds": n_folds, "seed": seed}
-        numbers = coded(table)
+        numbers, found = coded(table), dict[Any, Any]()
         if table.shape[1] == 1 and numbers.shape[1] == 1:
             found = separation(numbers.iloc[:, 0], labels, n_folds=n_folds, seed=seed)
         else:
             record = baselines.covariate_predictions(table, labels, **how)
-            found = delong.auc_interval(record).iloc[0].to_dict() | {"direction": 0}
+            found = delong.auc_interval(record).to_dict("records")[0] | {"direction": 0}
         known = int(table.notna().all(axis=1).sum())
         head = {"name": name, "variables": ", ".join(numbers_of(table)), "n_known": known}
         rows.append(head | {k: found[k] for k in _FOUND})

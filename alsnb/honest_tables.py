@@ -223,8 +223,8 @@ def differences(result: Honest) -> str:
     if too_few(*result.counts):
         return f"{start}nothing is decided: there are fewer than {FEWEST} people of one class."
     table = result.comparisons.assign(low=result.comparisons["p_holm"] <= ALPHA)
-    by_pair = table.groupby(["a", "b", "metric"], sort=False)["low"].agg(["all", "size"])
-    held = [key for key, row in by_pair.iterrows() if row["all"]]
+    by_pair = table.groupby(["a", "b", "metric"], sort=False)["low"].all().to_dict()
+    held: list[Any] = [key for key, low in by_pair.items() if low]
     alone = int((table["low"] & (table["test"] == "DeLong")).sum()) - sum(
         metric == "auc" for _, _, metric in held
     )
@@ -258,7 +258,8 @@ def losses(power: pd.DataFrame, n: int) -> str:
         A sentence for the largest loss drawn of each kind, with the representation that finds it
         most often; empty where the table holds none.
     """
-    sizes = {int(c.rpartition(" ")[2]): c for c in power if c.startswith("found, n = ")}
+    columns = [str(c) for c in power]
+    sizes = {int(c.rpartition(" ")[2]): c for c in columns if c.startswith("found, n = ")}
     if not sizes:
         return ""
     nearest = min(sizes, key=lambda size: abs(size - n))

@@ -260,7 +260,8 @@ def curves(predictions: pd.DataFrame, *, at_least: int = 0) -> Curves:
         ill, well = (own.loc[own["y_true"] == label, "score"].to_numpy() for label in (1, 0))
         if min(len(ill), len(well)) < max(2 * at_least, 1):
             continue
-        found[tuple(map(str, names))] = knots(ill, at_least), knots(well, at_least)
+        protocol, representation, classifier = map(str, names)
+        found[protocol, representation, classifier] = knots(ill, at_least), knots(well, at_least)
         sensitivity, low, high = shares(ill, at_least)
         # Specificity runs the other way: most are cleared where fewest are called.
         specificity, most, least = 1 - shares(well, at_least)

@@ -72,7 +72,7 @@ def measure(
         Too few people for the ridge classifier of the primary test.
     """
     pieces = [range(i, min(i + _PIECE, n_cohorts)) for i in range(0, n_cohorts, _PIECE)]
-    calls = [
+    calls: list[kept_tables.Call] = [
         (drawn, (n_positive, n_negative, piece.start, piece.stop, n_folds, seed), {})
         for piece in pieces
     ]
