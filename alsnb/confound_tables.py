@@ -74,7 +74,7 @@ def alone_table(alone: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
             groups[0]: alone["n_positive"],
             groups[1]: alone["n_negative"],
             "AUC (95 % interval)": texts,
-            "higher in": [{1: groups[0], -1: groups[1]}.get(d, "–") for d in alone["direction"]],
+            "more in": [{1: groups[0], -1: groups[1]}.get(d, "–") for d in alone["direction"]],
             "reading": [reading(r) for r in alone.to_dict("records")],
         }
     )
@@ -281,9 +281,14 @@ def _alone(alone: pd.DataFrame, groups: Sequence[str]) -> str:
         return "No confound is known, so none can be looked at."
     said: dict[str, list[str]] = {}
     for row in rows:
-        name = f"{row['name']} {interval_text(row['auc'], row['lower'], row['upper'])}"
+        # Of two categories, the one that counts as high: "sex=M".
+        category = str(row["variables"]).partition("=")[2] if row["direction"] else ""
+        name = f"{row['name']}{f' ({category})' if category else ''} " + (
+            interval_text(row["auc"], row["lower"], row["upper"])
+        )
         if row["direction"]:
-            name += f", higher in {groups[0] if row['direction'] > 0 else groups[1]}"
+            where = groups[0] if row["direction"] > 0 else groups[1]
+            name += f", {'more often' if category else 'higher'} in {where}"
         said.setdefault(reading(row).partition(":")[0], []).append(name)
     parts = [f"{'; '.join(names)}: {what}" for what, names in said.items()]
     return "Without seeing a feature, AUC by confound: " + ". ".join(

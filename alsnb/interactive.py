@@ -218,7 +218,7 @@ class Curves:
     ----------
     table : pandas.DataFrame
         protocol, representation, classifier, threshold; sensitivity and specificity (as drawn),
-        each with ``_least`` and ``_most``, rounded to four decimals; exact (whether both are the
+        each with ``_least`` and ``_most``, rounded to six decimals; exact (whether both are the
         people's own); 101 rows a model. Empty where a class is too small.
     knots : dict of tuple to tuple
         By (protocol, representation, classifier): knots of the positive and the negative class.
@@ -278,7 +278,7 @@ def curves(predictions: pd.DataFrame, *, at_least: int = 0) -> Curves:
         for name, gap in zip(off, gaps, strict=True):
             off[name] = max(off[name], float(np.abs(gap).max()))
     columns = [*key, "threshold", "sensitivity", "specificity"]
-    table = pd.concat(parts, ignore_index=True).round(4) if parts else pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True).round(6) if parts else pd.DataFrame(columns=columns)
     return Curves(table, found, at_least, off)
 
 

@@ -385,8 +385,9 @@ def _verdict(study: SpecificationStudy, table: pd.DataFrame) -> str:
         return f"Taken together, the AUCs are higher than shuffled labels explain ({p})."
     if row["p"] <= floor + TIE:
         return (
-            f"The median AUC is above that of every shuffle, but {many} {'is' if n == 1 else 'are'} too few to call "
-            f"that more than chance ({p}): raise `spec_shuffles`."
+            f"The median AUC is above that of every shuffle, but {many} "
+            f"{'is' if n == 1 else 'are'} too few to call that more than chance ({p}): raise "
+            "`spec_shuffles`."
         )
     return (
         f"Taken together, these results can't be told from what shuffled labels give ({p}): an "

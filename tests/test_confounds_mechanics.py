@@ -225,7 +225,9 @@ def study(results, tests, alone, lacking=()):
 ALONE = pd.DataFrame(
     [("age", 0.55, 0.3, 0.78), ("sex", 0.8, 0.7, 0.9), ("head size", 0.5, 0.45, 0.55)],
     columns=["name", "auc", "lower", "upper"],
-).assign(n_positive=40, n_negative=20, direction=[1, -1, 0])
+).assign(
+    n_positive=40, n_negative=20, direction=[1, -1, 0], variables=["age", "sex=M", "volume_ml"]
+)
 TESTS = pd.DataFrame(
     {
         "representation": "radiomics", "classifier": "knn", "confound": ["age", "sex"],
@@ -240,7 +242,7 @@ def test_words_follow_the_numbers(results):
     said = confound_tables.story(kept, ("ALS", "mimic"))
     assert "20 ALS and 9 mimic" in said
     assert "age 0.55 (0.30 to 0.78), higher in ALS: cannot tell" in said
-    assert "Sex 0.80 (0.70 to 0.90), higher in mimic: predicts the label" in said
+    assert "Sex (M) 0.80 (0.70 to 0.90), more often in mimic: predicts the label" in said
     assert "Head size 0.50 (0.45 to 0.55): predicts little, if anything" in said
     assert (
         "1 finds that a model's scores go with a confound beyond the label: age in Radiomics + Knn"
