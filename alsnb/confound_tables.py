@@ -252,7 +252,7 @@ def story(result: ConfoundStudy, groups: Sequence[str] = ("positive", "negative"
     lines += [f"- {_results(result)}"]
     lines += [f"- {_untested(result)}"] if _untested(result) else []
     if result.confounds.lacking:
-        lines.append(f"- Not looked at: {_and(result.confounds.lacking)}.")
+        lines.append(f"- Not looked at: {'; '.join(result.confounds.lacking)}.")
     return "\n".join(lines)
 
 
