@@ -256,13 +256,15 @@ def losses(power: pd.DataFrame, n: int) -> str:
     -------
     str
         A sentence for the largest loss drawn of each kind, with the representation that finds it
-        most often; empty where the table holds none.
+        most often; empty where the table holds none, or no cohorts of about this size.
     """
     columns = [str(c) for c in power]
     sizes = {int(c.rpartition(" ")[2]): c for c in columns if c.startswith("found, n = ")}
     if not sizes:
         return ""
     nearest = min(sizes, key=lambda size: abs(size - n))
+    if not 2 / 3 <= nearest / n <= 3 / 2:
+        return ""
     power = power.assign(share=power[sizes[nearest]].astype(str).str.extract(r"^(\d+)")[0])
     power = power.assign(share=power["share"].astype(float)).dropna(subset=["share"])
     parts = []

@@ -226,6 +226,7 @@ def judge(
     highest = table.iloc[int(table["auc"].to_numpy().argmax())]
     small = _p(float(table["p_holm"].min()))
     after = f" after correction for {len(table)} representations" if len(table) > 1 else ""
+    best_of = " at best" if len(table) > 1 else ""
     starts = f"an AUC worth finding starts at {useful:.4g}"
     if finds > useful or too_few(m, n):
         least = f"fewer than {FEWEST} of one group decide nothing here"
@@ -233,7 +234,7 @@ def judge(
         text = (
             f"These people are too few to decide: with {people}, the declared test would find "
             f"{what} with 80 % power, and {least if too_few(m, n) else starts}. It gives "
-            f"{_auc(highest)} at best, p {small}{after}."
+            f"{_auc(highest)}{best_of}, p {small}{after}."
         )
         if len(found):
             text += (
@@ -251,7 +252,7 @@ def judge(
             f"{negative} it ranks the right one higher, where chance does so in 50."
         )
         return Verdict("difference", "there is a difference", text, table, detectable)
-    evidence = f"smallest p {small}{after}; {_auc(highest)} at best"
+    evidence = f"{'smallest p' if best_of else 'p'} {small}{after}; {_auc(highest)}{best_of}"
     nothing = f"the declared test finds no difference ({evidence})"
     # An interval that is missing excludes nothing.
     if reach < useful:

@@ -159,11 +159,14 @@ def test_a_verdict_without_a_difference_names_the_losses_found(made, tmp_path):
         ],
         columns=["representation", "lost of", "lost (%)", "found, n = 120", "found, n = 654"],
     )
-    said = honest_tables.losses(table, 60)
+    said = honest_tables.losses(table, 90)
     assert "120 in a cohort" in said
     assert "60 % of precentral grey matter in no more than 18 % of cohorts (from Radiomics)" in said
     assert "cortical" not in said  # not drawn at this size
     assert "95 % of cohorts (from Radiomics)" in honest_tables.losses(table, 600)
+    assert honest_tables.losses(table, 60) == ""  # 120 people say nothing of 60
+    table = table.rename(columns={"found, n = 120": "found, n = 60"})
+    said = honest_tables.losses(table, 60)
     table.to_csv(tmp_path / "power.csv", index=False)
     small = replace(found.verdict, kind="cannot_tell")
     assert said in honest_tables.story(replace(found, verdict=small), tmp_path)

@@ -146,7 +146,8 @@ def test_no_sentence_contradicts_its_own_numbers():
         assert told.kind == kind
     assert "reaches up to 0.75, and an AUC worth finding starts at 0.75" in told.text
     just = verdict.judge({"a": PrimaryTest(0.6, 0.0502, 0.4, 0.7, 548, 106, null, *rest)})
-    assert "smallest p just above 0.05" in just.text
+    assert "(p just above 0.05; AUC 0.60" in just.text
+    assert "at best" not in just.text
     # Too few by a hair: 0.7502 is shown as 0.76.
     limit = verdict.detectable_auc(null, 548, 106)
     few = verdict.judge({"a": test(0.5, 0.5, 548, 106)}, useful=limit - 1e-4)
