@@ -180,7 +180,9 @@ def power(study: PowerStudy) -> str:
     sizes = sorted(study.power["n"].unique())
     n = sum(PAPER) if sum(PAPER) in sizes else int(sizes[-1])
     whose = "the paper's" if n == sum(PAPER) else "as many as"
-    lines, loose = [f"With {whose} {n} people:"], controls.unchecked(study)
+    drawn = set(study.power["representation"])
+    lines = [f"With {whose} {n} people:"]
+    loose = [name for name in controls.unchecked(study) if name in drawn]
     for (name, kind), own in study.power[study.power["n"] == n].groupby(
         ["representation", "kind"], sort=False
     ):
@@ -267,7 +269,7 @@ def agreement(study: PowerStudy) -> str:
             "switches have too few people, no such features, or more loss than the people "
             "simulated here. Its drawn people are normal; its features have a median |skewness| of "
             f"{own['skew']:.2f} and a median excess kurtosis of {own['kurtosis']:.1f}, both 0 for "
-            "normal ones, so its curves are a guess."
+            "normal ones, so what is said of it is a guess."
         )
     return " ".join(lines)
 

@@ -385,10 +385,10 @@ def unchecked(power: PowerStudy) -> list[str]:
     Returns
     -------
     list of str
-        Of those that curves were drawn for, in their order.
+        Of all that something is said of, were it only the best AUC possible.
     """
     held = set() if power.check.empty else set(power.check["representation"])
-    return [str(r) for r in power.power["representation"].unique() if r not in held]
+    return [str(r) for r in power.ceilings["representation"].unique() if r not in held]
 
 
 def shape_table(power: PowerStudy) -> pd.DataFrame:
@@ -405,7 +405,7 @@ def shape_table(power: PowerStudy) -> pd.DataFrame:
         representation, median |skew|, median excess kurtosis, held against scans ("yes", "no").
     """
     loose = unchecked(power)
-    drawn = list(power.power["representation"].unique())
+    drawn = list(power.ceilings["representation"].unique())
     return pd.DataFrame(
         {
             "representation": [NAMES[r] for r in drawn],
