@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alsnb import confound_tests, deconfound, delong, features, kept_tables, pooled
+from alsnb import (
+    confound_alone,
+    confound_tests,
+    deconfound,
+    delong,
+    features,
+    kept_tables,
+    paired_null,
+    pooled,
+)
 from alsnb import confounds as known
 from alsnb.classification import MODULES
 from alsnb.confounds import Confounds
@@ -35,7 +44,7 @@ class ConfoundStudy:
     labels : pandas.Series
         1 positive, of the people in it.
     alone : pandas.DataFrame
-        From :func:`alsnb.confounds.predictability`.
+        From :func:`alsnb.confound_alone.predictability`.
     headline : dict of str to str
         By representation, the classifier of highest AUC under ``nested``.
     nested : pandas.DataFrame
@@ -46,6 +55,9 @@ class ConfoundStudy:
         Groups of confounds that were regressed out, as a page calls them.
     results : pandas.DataFrame
         From `compare`; empty where nothing could be regressed out.
+    paired : pandas.DataFrame
+        From :func:`alsnb.paired_null.measure`: how often DeLong's paired test finds a difference
+        where there is none; empty without `results`.
     planted : pandas.DataFrame
         From `planted`.
     notes : list of str
@@ -60,6 +72,7 @@ class ConfoundStudy:
     tests: pd.DataFrame
     removed: list[str]
     results: pd.DataFrame
+    paired: pd.DataFrame
     planted: pd.DataFrame
     notes: list[str]
 
@@ -104,22 +117,34 @@ def run(study: Study) -> ConfoundStudy:
         f"{', '.join(known.GROUPS[n] for n in lacking)} can't be regressed out: not given, or the "
         "same for everybody"
     ] * bool(lacking)
-    results = pd.DataFrame()
+    results, paired = pd.DataFrame(), pd.DataFrame()
     if chosen:
         numbers = known.coded(found.together(chosen))
         results = compare(
             tables, labels, numbers, folder, classifiers=p.confound_classifiers,
             smote_k=p.smote_k, **how, **jobs,
         )  # fmt: skip
+        # The store of the chapter on honest evaluation: the same cohorts.
+        paired = paired_null.measure(
+            int(labels.sum()),
+            int((1 - labels).sum()),
+            study.run_dir / "studies" / "honest" / "paired",
+            n_cohorts=p.null_cohorts,
+            **how,
+            **jobs,
+        )
     return ConfoundStudy(
         confounds=found,
         labels=labels,
-        alone=known.predictability(found, labels, **how),
+        alone=confound_alone.predictability(found, labels, **how),
         headline=headline,
         nested=nested,
         tests=tests,
-        removed=[known.GROUPS[name] for name in chosen],
+        removed=list(
+            confound_alone.shown_groups(Confounds({n: found.tables[n] for n in chosen}, []))
+        ),
         results=results,
+        paired=paired,
         planted=planted(float(labels.mean()), p.seed),
         notes=notes,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ from scipy.special import logit
 
 from alsnb import delong, pooled
 from alsnb.comparison import holm
+from alsnb.confound_alone import TOGETHER
 from alsnb.confound_study import ConfoundStudy
-from alsnb.confounds import TOGETHER
 from alsnb.leakage import Audit
 from alsnb.narrative import CLASSIFIERS, NAMES
 from alsnb.strata import Strata
-from alsnb.verdict import FEWEST
+from alsnb.verdict import FEWEST, too_few
 
 #: An interval that reaches from chance to here leaves open whether there is much or nothing.
 MUCH = 0.7
@@ -50,17 +50,31 @@ def interval_text(value: float, lower: float, upper: float) -> str:
     return f"{value:.2f} ({lower:.2f} to {upper:.2f})"
 
 
-def alone_table(alone: pd.DataFrame) -> pd.DataFrame:
-    """Lay :func:`alsnb.confounds.predictability` out for a page."""
+def alone_table(alone: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
+    """Lay :func:`alsnb.confound_alone.predictability` out for a page.
+
+    Parameters
+    ----------
+    alone : pandas.DataFrame
+        What was found.
+    groups : sequence of str
+        The positive and the negative class, as shown.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a confound.
+    """
     texts = [interval_text(*row) for row in alone[["auc", "lower", "upper"]].to_numpy(float)]
     return pd.DataFrame(
         {
             "confound": alone["name"],
             "variables": alone["variables"],
             "known of": alone["n_known"],
-            "positive": alone["n_positive"],
-            "negative": alone["n_negative"],
+            groups[0]: alone["n_positive"],
+            groups[1]: alone["n_negative"],
             "AUC (95 % interval)": texts,
+            "more in": [{1: groups[0], -1: groups[1]}.get(d, "–") for d in alone["direction"]],
             "reading": [reading(r) for r in alone.to_dict("records")],
         }
     )
@@ -103,7 +117,7 @@ def reading(row: Mapping[Any, Any]) -> str:
     lower, upper = row["lower"], row["upper"]
     if np.isnan(lower) or np.isnan(upper):
         return "cannot tell: no interval"
-    if min(row["n_positive"], row["n_negative"]) < FEWEST:
+    if too_few(row["n_positive"], row["n_negative"]):
         return "cannot tell: too few people"
     if surely_above(row["auc"], lower, upper):
         return "predicts the label"
@@ -146,7 +160,8 @@ def results_table(results: pd.DataFrame) -> pd.DataFrame:
             columns[f"{name} {when}"] = [interval_text(*row) for row in values]
     gap = named[["difference", "difference_lower", "difference_upper"]].to_numpy(float)
     columns["change of AUC"] = [interval_text(*row).replace("-", "−") for row in gap]
-    columns["p of the change"] = named["p"]
+    # DeLong's: of these models as they are.
+    columns["p of the change, models as they are"] = named["p"]
     columns["p (Holm)"] = holm(named["p"])
     return pd.DataFrame(columns)
 
@@ -191,7 +206,8 @@ def stratum_scores(predictions: pd.DataFrame, strata: Strata) -> pd.DataFrame:
     predictions : pandas.DataFrame
         Out of fold; a stratum's people are compared within their folds.
     strata : alsnb.strata.Strata
-        Who is where; a stratum with a hidden count is left out.
+        Who is where; a stratum with a hidden count is left out, and so is one with fewer than
+        :data:`alsnb.verdict.FEWEST` people of one class, whatever is hidden.
 
     Returns
     -------
@@ -201,6 +217,9 @@ def stratum_scores(predictions: pd.DataFrame, strata: Strata) -> pd.DataFrame:
     rows = []
     for stratum in strata.single.index[strata.single.notna().all(axis=1)]:
         own = predictions[predictions["participant_id"].isin(strata.members[str(stratum)])]
+        people = own.drop_duplicates("participant_id")["y_true"]
+        if too_few(int(people.sum()), int((1 - people).sum())):
+            continue
         balanced = pooled.pooled(own, metrics=("balanced_accuracy",), n_draws=0)["estimate"]
         areas = delong.auc_interval(own)
         for row, value in zip(areas.to_dict("records"), balanced, strict=True):
@@ -212,13 +231,15 @@ def stratum_scores(predictions: pd.DataFrame, strata: Strata) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "balanced_accuracy"])
 
 
-def story(result: ConfoundStudy) -> str:
+def story(result: ConfoundStudy, groups: Sequence[str] = ("positive", "negative")) -> str:
     """Put the chapter's result in words, chosen by the numbers.
 
     Parameters
     ----------
     result : alsnb.confound_study.ConfoundStudy
         What was measured.
+    groups : sequence of str
+        The positive and the negative class, as shown.
 
     Returns
     -------
@@ -226,11 +247,12 @@ def story(result: ConfoundStudy) -> str:
         Markdown.
     """
     n_positive, n_negative = int(result.labels.sum()), int((1 - result.labels).sum())
-    lines = [f"With {n_positive} positive and {n_negative} negative people:", ""]
-    lines += [f"- {_alone(result.alone)}", f"- {_tests(result.tests)}", f"- {_results(result)}"]
+    lines = [f"With {n_positive} {groups[0]} and {n_negative} {groups[1]} people:", ""]
+    lines += [f"- {_alone(result.alone, groups)}", f"- {_tests(result.tests)}"]
+    lines += [f"- {_results(result)}"]
     lines += [f"- {_untested(result)}"] if _untested(result) else []
     if result.confounds.lacking:
-        lines.append(f"- Not looked at: {_and(result.confounds.lacking)}.")
+        lines.append(f"- Not looked at: {'; '.join(result.confounds.lacking)}.")
     return "\n".join(lines)
 
 
@@ -247,32 +269,50 @@ def _untested(result: ConfoundStudy) -> str:
     if not loose:
         return ""
     return (
-        f"{_and(loose)[0].upper()}{_and(loose)[1:]} may go with the label and is not covered in "
-        "full by the tests and the regression above: `confound_removed` takes more in."
+        f"{_and(loose)[0].upper()}{_and(loose)[1:]} may go with the label and "
+        f"{'is' if len(loose) == 1 else 'are'} not covered in full by the tests and the regression "
+        "above: `confound_removed` takes more in."
     )
 
 
-def _alone(alone: pd.DataFrame) -> str:
+def _alone(alone: pd.DataFrame, groups: Sequence[str]) -> str:
     rows = alone[alone["name"] != TOGETHER].to_dict("records")
     if not rows:
         return "No confound is known, so none can be looked at."
     said: dict[str, list[str]] = {}
     for row in rows:
-        name = f"{row['name']} {interval_text(row['auc'], row['lower'], row['upper'])}"
+        # Of two categories, the one that counts as high: "sex=M".
+        category = str(row["variables"]).partition("=")[2] if row["direction"] else ""
+        name = f"{row['name']}{f' ({category})' if category else ''} " + (
+            interval_text(row["auc"], row["lower"], row["upper"])
+        )
+        if row["direction"]:
+            where = groups[0] if row["direction"] > 0 else groups[1]
+            name += f", {'more often' if category else 'higher'} in {where}"
         said.setdefault(reading(row).partition(":")[0], []).append(name)
-    parts = [f"{_and(names)}: {what}" for what, names in said.items()]
-    return "Without seeing a feature, AUC by confound: " + "; ".join(parts) + "."
+    parts = [f"{'; '.join(names)}: {what}" for what, names in said.items()]
+    return "Without seeing a feature, AUC by confound: " + ". ".join(
+        part[0].upper() + part[1:] if i else part for i, part in enumerate(parts)
+    ) + "."  # fmt: skip
 
 
 def _tests(tests: pd.DataFrame) -> str:
     done = tests[(tests["kind"] == "partial") & tests["p"].notna()] if len(tests) else tests
     if not len(done):
         return "No confound test could be made."
-    small = done[done["p_holm"] < 0.05]
-    n = f"{len(done)} partial confound tests"
-    if small.empty:
+    if too_few(int(done["n_positive"].min()), int(done["n_negative"].min())):
         return (
-            f"None of the {n} finds that a confound drives a model (smallest p "
+            "Whether a model's scores go with a confound beyond the label one cannot tell: tests "
+            f"with fewer than {FEWEST} people of one class decide nothing (smallest p "
+            f"{done['p'].min():.2g} of {len(done)}, corrected {done['p_holm'].min():.2g})."
+        )
+    small = done[done["p_holm"] < 0.05]
+    n = len(done)
+    if small.empty:
+        none = f"None of the {n} partial confound tests finds"
+        return (
+            f"{'The one partial confound test does not find' if n == 1 else none} "
+            "that a model's scores go with a confound beyond the label (smallest p "
             f"{done['p'].min():.2g}, corrected {done['p_holm'].min():.2g}), which leaves room for "
             f"weak ones. Looked at were {_and(list(dict.fromkeys(done['confound'])))}."
         )
@@ -280,21 +320,23 @@ def _tests(tests: pd.DataFrame) -> str:
         f"{row['confound']} in {model_name(row['representation'], row['classifier'])}"
         for row in small.to_dict("records")
     ]
-    verb = "finds" if len(small) == 1 else "find"
-    return f"Of the {n}, {len(small)} {verb} that a confound drives a model: {_and(pairs)}."
+    whole = "The one partial confound test" if n == 1 else f"Of the {n} partial confound tests, "
+    found = " finds" if n == 1 else f"{len(small)} {'finds' if len(small) == 1 else 'find'}"
+    return (
+        f"{whole}{found} that a model's scores go with a confound beyond the label: {_and(pairs)}."
+    )
 
 
 def _results(result: ConfoundStudy) -> str:
     table = result.results
     if table.empty:
         return "Nothing could be regressed out."
-    out = _and(result.removed)
+    out, n = _and(result.removed), len(table)
     change = float(table["difference"].mean())
-    text = (
-        f"Regressing out {out} inside the folds changes the AUC of {len(table)} models by "
-        f"{change:+.2f} on average".replace("-", "−")
+    whose = "of the one model" if n == 1 else f"of {n} models"
+    text = f"Regressing out {out} inside the folds changes the AUC {whose} by " + (
+        f"{change:+.2f}{'' if n == 1 else ' on average'}".replace("-", "−")
     )
-    few = int(min(table["n_positive"].min(), table["n_negative"].min())) < FEWEST
     above = {
         when: sum(
             surely_above(*values)
@@ -304,19 +346,28 @@ def _results(result: ConfoundStudy) -> str:
         )
         for when in ("before", "after")
     }
-    text += (
-        f"; {above['before']} of them are clearly above chance before (twice as far as a 95 % "
-        f"interval asks, for so many are read) and {above['after']} after. "
-    )
-    if few:
+    if n == 1:
+        both = [f"is {'' if above[when] else 'not '}" for when in ("before", "after")]
+        text += f"; it {both[0]}clearly above chance before and {both[1]}so after "
+        text += "(twice as far as a 95 % interval asks). "
+    else:
+        count = above["before"]
+        text += (
+            f"; {count} of them {'is' if count == 1 else 'are'} clearly above chance before (twice "
+            f"as far as a 95 % interval asks, for so many are read) and {above['after']} after. "
+        )
+    if too_few(int(table["n_positive"].min()), int(table["n_negative"].min())):
         return text + f"With fewer than {FEWEST} people of one class one cannot tell what is left."
     if not above["before"] and not above["after"]:
         tops = table[["auc_before_upper", "auc_after_upper"]].max(axis=1)
         wide = table["auc_after_upper"] - table["auc_after_lower"] > WIDE
         open_ = int(((tops >= MUCH) | wide).sum())
+        which = "the interval of one model reaches" if open_ == 1 else (
+            f"the intervals of {open_} models reach"
+        )  # fmt: skip
+        wide_too = "is" if open_ == 1 else "are"
         return text + (
-            f"One cannot tell what is left: the intervals of {open_} models reach {MUCH:g} or are "
-            "too wide to say."
+            f"One cannot tell what is left: {which} {MUCH:g} or {wide_too} too wide to say."
             if open_
             else "There is no result that confounds could explain away."
         )
@@ -325,5 +376,5 @@ def _results(result: ConfoundStudy) -> str:
     return text + "Part of what was found goes with the confounds."
 
 
-def _and(items: list[str]) -> str:
+def _and(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"

@@ -38,6 +38,8 @@ def testable(confounds: Confounds) -> dict[str, tuple[str, pd.Series]]:
         columns = [c for c in table if c in TESTED.get(group, tuple(table))]
         for column in columns:
             name = GROUPS[group] if table.shape[1] == 1 else f"{GROUPS[group]}: {column}"
+            if group == "columns":
+                name = f"column {column}" if column in GROUPS.values() else str(column)
             found[name] = (group, table[column])
     return found
 

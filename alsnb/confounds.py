@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alsnb import baselines, delong
 from alsnb.cohort import MISSING
 from alsnb.errors import CohortError
 
@@ -34,8 +33,6 @@ GROUPS = {
     "quality": "image quality",
     "columns": "more columns",
 }
-#: All groups at once.
-TOGETHER = "all together"
 #: Columns of a participants.tsv that name a site or a scanner, in lower case without "_" and "-".
 SITE_COLUMNS = frozenset(
     (
@@ -53,6 +50,8 @@ SITE_FIELDS = (
 SEQUENCE_FIELDS = ("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle")
 #: Quality numbers of the brain mask that are no intensities of the scan's own scale.
 QUALITY = ("n_components", "largest_fraction", "border_cm2", "zero_fraction", "peak_ratio")
+#: Category of people without a value.
+NOT_GIVEN = "(not given)"
 #: Rarer categories are put together: a category of two people says who they are.
 RARE = 5
 
@@ -67,7 +66,8 @@ class Confounds:
         By key of `GROUPS`: numbers or texts, missing values allowed; index participant_id, the
         same people in each. Every column varies.
     lacking : list of str
-        What is unknown or the same for everybody, in words.
+        What is unknown or the same for everybody, in words; of columns asked for, each one that
+        can't be used, and why.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -94,7 +94,11 @@ class Confounds:
         chosen = [self.tables[n] for n in (names or GROUPS) if n in self.tables]
         if not chosen:
             raise CohortError(f"none of {', '.join(names or GROUPS)} is known")
-        return pd.concat(chosen, axis=1)
+        table = pd.concat(chosen, axis=1)
+        # A column that was asked for may be called like one that is known anyway.
+        twice = table.columns.duplicated()
+        names = [f"column {c}" if d else c for c, d in zip(table.columns, twice, strict=True)]
+        return table.set_axis(names, axis=1)
 
 
 def gather(study: Study, people: pd.Index) -> Confounds:
@@ -118,7 +122,7 @@ def gather(study: Study, people: pd.Index) -> Confounds:
     sidecars = pd.DataFrame(
         [read_sidecar(path, study.bids_root) for path in rows["t1w"]], index=people
     )
-    asked = list(study.params.confound_columns)
+    asked = list(dict.fromkeys(study.params.confound_columns))
     if unknown := [c for c in asked if c not in listed]:
         raise CohortError(f"confound_columns names {', '.join(unknown)}, not in participants.tsv")
     sites = site_columns(listed)
@@ -131,20 +135,24 @@ def gather(study: Study, people: pd.Index) -> Confounds:
         ),
         "acquisition": pd.concat([geometry(rows), _taken(sidecars, SEQUENCE_FIELDS)], axis=1),
         "quality": _quality(study, rows),
-        "columns": listed[asked],
     }
-    return keep_varied(found, asked=bool(asked))
+    known = keep_varied(found)
+    # "none" or "unknown" is an answer in a column that somebody asked for; only BIDS' own word
+    # for a missing value is none.
+    as_written = read_participants(study.bids_root, study.params.id_column, missing=("", "n/a"))
+    own, dropped = columns(as_written.reindex(people)[asked])
+    if len(own.columns):
+        known.tables["columns"] = own
+    return Confounds(known.tables, known.lacking + dropped)
 
 
-def keep_varied(found: Mapping[str, pd.DataFrame], *, asked: bool = False) -> Confounds:
+def keep_varied(found: Mapping[str, pd.DataFrame]) -> Confounds:
     """Keep what varies, texts as texts with rare categories put together.
 
     Parameters
     ----------
     found : mapping of str to pandas.DataFrame
         By key of `GROUPS`.
-    asked : bool, default False
-        Whether more columns were asked for, and so their lack is worth a word.
 
     Returns
     -------
@@ -161,10 +169,55 @@ def keep_varied(found: Mapping[str, pd.DataFrame], *, asked: bool = False) -> Co
         known = any(values.notna().any() for values in columns.values())
         if kept:
             tables[name] = pd.DataFrame(kept, index=table.index)
-        elif name != "columns" or asked:
+        else:
             why = "is the same for everybody" if known else "is not given"
             lacking.append(f"{GROUPS[name]} {why}")
     return Confounds(tables, lacking)
+
+
+def columns(asked: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Make confounds of columns that were asked for; none is left out without a word.
+
+    Whether a value is there can tell the groups apart by itself (a form that only patients fill
+    in), so where some people have one and some have not, that is a category of a text, and a
+    column of its own beside a number.
+
+    Parameters
+    ----------
+    asked : pandas.DataFrame
+        Texts as in participants.tsv, missing values as such.
+
+    Returns
+    -------
+    kept : pandas.DataFrame
+        Columns with two values or more. The one that tells who has a number is called
+        ``NAME given``.
+    dropped : list of str
+        The others, and why, in words.
+    """
+    kept: dict[str, pd.Series] = {}
+    dropped = []
+    for column, values in asked.items():
+        name, some = str(column), values.notna()
+        tidy = _tidy(values)
+        if not some.any():
+            dropped.append(f"column {name} is given for nobody")
+            continue
+        number = pd.api.types.is_numeric_dtype(tidy)
+        if not some.all() and not number:
+            tidy = tidy.where(some, NOT_GIVEN)
+        elif not some.all():
+            kept[f"{name} given"] = some.astype(float)
+        if tidy.nunique() > 1:
+            kept[name] = tidy
+        elif number or values.nunique() == 1:
+            rest = ", so only who has it is looked at" if f"{name} given" in kept else ""
+            dropped.append(f"column {name} has the same value for everybody{rest}")
+        elif values.nunique() == some.sum():
+            dropped.append(f"column {name} has as many values as people (free text?)")
+        else:
+            dropped.append(f"column {name} has no value that {RARE} people share")
+    return pd.DataFrame(kept, index=asked.index), dropped
 
 
 def _tidy(values: pd.Series) -> pd.Series:
@@ -176,7 +229,9 @@ def _tidy(values: pd.Series) -> pd.Series:
     return texts.mask(rare & texts.notna(), "other")
 
 
-def read_participants(root: str | Path, id_column: str) -> pd.DataFrame:
+def read_participants(
+    root: str | Path, id_column: str, *, missing: Collection[str] = MISSING
+) -> pd.DataFrame:
     """Read a participants.tsv as texts.
 
     Parameters
@@ -185,6 +240,8 @@ def read_participants(root: str | Path, id_column: str) -> pd.DataFrame:
         BIDS folder.
     id_column : str
         Column of the subject.
+    missing : collection of str, optional
+        What stands for a missing value, in lower case.
 
     Returns
     -------
@@ -193,7 +250,7 @@ def read_participants(root: str | Path, id_column: str) -> pd.DataFrame:
     """
     table = pd.read_csv(Path(root) / "participants.tsv", sep="\t", dtype=str, keep_default_na=False)
     table.columns = [str(c).strip() for c in table.columns]
-    table = table.map(lambda v: np.nan if v.strip().lower() in MISSING else v.strip())
+    table = table.map(lambda v: np.nan if v.strip().lower() in missing else v.strip())
     names = table.pop(id_column).map(lambda v: v if str(v).startswith("sub-") else f"sub-{v}")
     table.index = pd.Index(names, name="participant_id")
     return table[~table.index.duplicated()]
@@ -283,43 +340,6 @@ def _quality(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     outside = pd.to_numeric(numbers["mean_outside"], errors="coerce")
     table["inside_over_outside"] = numbers["mean_inside"].astype(float) / outside.where(outside > 0)
     return table.assign(snr=study.quality.numbers["snr"].reindex(rows.index))
-
-
-def predictability(
-    confounds: Confounds, labels: pd.Series, *, n_folds: int = 3, seed: int = 42
-) -> pd.DataFrame:
-    """Predict the label out of fold from each group of confounds, and from all together.
-
-    Parameters
-    ----------
-    confounds : Confounds
-        What is known.
-    labels : pandas.Series
-        1 positive, by participant_id.
-    n_folds, seed : int
-        Of the folds, which are those of ``nested``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        name (as shown), variables, n_known (people with every one of them), n_positive,
-        n_negative, auc, lower, upper (DeLong, 95 %), reason (why there is no interval).
-    """
-    groups = {GROUPS[name]: table for name, table in confounds.tables.items()}
-    if len(groups) > 1:
-        groups[TOGETHER] = confounds.together()
-    rows = []
-    for name, table in groups.items():
-        record = baselines.covariate_predictions(
-            table, labels, name=name, n_folds=n_folds, seed=seed
-        )
-        area = delong.auc_interval(record).iloc[0]
-        known = int(table.notna().all(axis=1).sum())
-        head = {"name": name, "variables": ", ".join(table.columns), "n_known": known}
-        numbers = ("n_positive", "n_negative", "auc", "lower", "upper", "reason")
-        rows.append(head | {k: area[k] for k in numbers})
-    columns = ["name", "variables", "n_known", "n_positive", "n_negative", "auc", "lower", "upper"]
-    return pd.DataFrame(rows, columns=[*columns, "reason"])
 
 
 def coded(table: pd.DataFrame) -> pd.DataFrame:

@@ -180,7 +180,9 @@ def power(study: PowerStudy) -> str:
     sizes = sorted(study.power["n"].unique())
     n = sum(PAPER) if sum(PAPER) in sizes else int(sizes[-1])
     whose = "the paper's" if n == sum(PAPER) else "as many as"
+    drawn = set(study.power["representation"])
     lines = [f"With {whose} {n} people:"]
+    loose = [name for name in controls.unchecked(study) if name in drawn]
     for (name, kind), own in study.power[study.power["n"] == n].groupby(
         ["representation", "kind"], sort=False
     ):
@@ -197,8 +199,14 @@ def power(study: PowerStudy) -> str:
                 f"the smallest loss drawn of {LOSSES[str(kind)]} that is found in "
                 f"{100 * PLANNED:.0f} % of cohorts is {100 * smallest:g} %"
             )
-        lines.append(f"from {NAMES[str(name)]}, {text};")
-    return " ".join(lines).rstrip(";") + "."
+        whose = NAMES[str(name)] + (" (not held against scans)" if name in loose else "")
+        lines.append(f"from {whose}, {text};")
+    said = " ".join(lines).rstrip(";") + "."
+    if loose:
+        said += (
+            f" What is said of {_and([NAMES[name] for name in loose])} rests on drawn people alone."
+        )
+    return said
 
 
 def monotone(study: PowerStudy) -> str:
@@ -231,7 +239,7 @@ def monotone(study: PowerStudy) -> str:
 
 
 def agreement(study: PowerStudy) -> str:
-    """Say whether the generator agrees with scans.
+    """Say of each representation whether drawn people were held against scans, and how they agree.
 
     Parameters
     ----------
@@ -241,15 +249,11 @@ def agreement(study: PowerStudy) -> str:
     Returns
     -------
     str
-        One sentence a cohort and representation, or why there is none.
+        A sentence a cohort and representation, and one for each representation that was not.
     """
-    if study.check.empty:
-        return (
-            "The generator could not be held against scans: the cohorts of the chapter on switches "
-            "have too few people, other representations, or more loss than the bank."
-        )
     lines = []
-    for (name, cohort), own in study.check.groupby(["representation", "cohort"], sort=False):
+    held = study.check.groupby(["representation", "cohort"], sort=False) if len(study.check) else ()
+    for (name, cohort), own in held:
         by = {row["source"]: row for row in own.to_dict("records")}
         scans, drawn = by["scans"], by["generator"]
         lines.append(
@@ -257,4 +261,18 @@ def agreement(study: PowerStudy) -> str:
             f"and {drawn['auc']:.2f} from drawn people, found in {controls.percent_with(scans)} "
             f"and {controls.percent_with(drawn)}."
         )
+    for name in controls.unchecked(study):
+        own = study.summary["shape"][name]
+        through = "" if name == "radiomics" else f" (weights: {study.summary['weights']})"
+        lines.append(
+            f"{NAMES[name]}{through} was not held against scans: the cohorts of the chapter on "
+            "switches have too few people, no such features, or more loss than the people "
+            "simulated here. Its drawn people are normal; its features have a median |skewness| of "
+            f"{own['skew']:.2f} and a median excess kurtosis of {own['kurtosis']:.1f}, both 0 for "
+            "normal ones, so what is said of it is a guess."
+        )
     return " ".join(lines)
+
+
+def _and(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from alsnb import null_study, power_study, switch_cohorts
+from alsnb import features, kept_tables, null_study, power_study, switch_cohorts
 from alsnb.classifiers import CLASSIFIERS
 from alsnb.evaluation import always_positive
 from alsnb.narrative import NAMES
@@ -76,7 +77,9 @@ def run(study: Study) -> Controls:
     null = null_study.run(table, study.labels(table.index), asked, folder / "null", **how)
     planted = switch_cohorts.settings(p)
     cohorts = switch_cohorts.simulate(study.run_dir, planted, **how)
-    known = known_truth(cohorts, seed=p.seed, n_permutations=p.primary_permutations)
+    known = known_truth(
+        cohorts, folder / "known", seed=p.seed, n_permutations=p.primary_permutations, **how
+    )
     power = None
     if p.power_people:
         power = power_study.run(
@@ -86,7 +89,13 @@ def run(study: Study) -> Controls:
 
 
 def known_truth(
-    cohorts: Mapping[str, switch_cohorts.Cohort], *, seed: int = 42, n_permutations: int = 999
+    cohorts: Mapping[str, switch_cohorts.Cohort],
+    folder: Path,
+    *,
+    seed: int = 42,
+    n_permutations: int = 999,
+    n_jobs: int = 1,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Run the primary test on simulated cohorts whose truth is known.
 
@@ -94,29 +103,37 @@ def known_truth(
     ----------
     cohorts : mapping of str to Cohort
         From :func:`alsnb.switch_cohorts.simulate`.
+    folder : pathlib.Path
+        Store.
     seed, n_permutations : int
         As for :func:`alsnb.primary_test.primary_test`.
+    n_jobs, progress
+        As for :func:`alsnb.kept_tables.keep`.
 
     Returns
     -------
     pandas.DataFrame
         As :attr:`Controls.known`.
     """
-    rows = []
+    heads, calls = [], []
     for name, cohort in cohorts.items():
         for representation, table in cohort.tables.items():
-            found = primary_test(table, cohort.labels, seed=seed, n_permutations=n_permutations)
-            keys = ("n_positive", "n_negative", "auc", "lower", "upper", "p")
-            rows.append(
-                {
-                    "cohort": name,
-                    "representation": representation,
-                    "precentral_lost": cohort.summary["precentral_lost"],
-                    "cortical_lost": cohort.summary["cortical_lost"],
-                    **{key: getattr(found, key) for key in keys},
-                }
-            )
-    return pd.DataFrame(rows)
+            lost = {k: cohort.summary[k] for k in ("precentral_lost", "cortical_lost")}
+            heads.append({"cohort": name, "representation": representation} | lost)
+            options = {"seed": seed, "n_permutations": n_permutations}
+            calls.append((_tested, (table, cohort.labels.loc[table.index]), options))
+    code = features.code_hash("alsnb.controls", "alsnb.primary_test", "alsnb.delong")
+    found = kept_tables.keep(calls, folder, code, "known truth", n_jobs, progress)
+    rows = [head | row.to_dict("records")[0] for head, row in zip(heads, found, strict=True)]
+    columns = ["cohort", "representation", "n_positive", "n_negative"]
+    columns += ["precentral_lost", "cortical_lost", "auc", "lower", "upper", "p"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _tested(table: pd.DataFrame, labels: pd.Series, **how: int) -> dict[str, Any]:
+    found = primary_test(table, labels, **how)  # type: ignore[arg-type]
+    keys = ("n_positive", "n_negative", "auc", "lower", "upper", "p")
+    return {key: getattr(found, key) for key in keys}
 
 
 def references(null: NullStudy) -> dict[str, float]:
@@ -355,6 +372,48 @@ def check_table(power: PowerStudy) -> pd.DataFrame:
         for row in power.check.to_dict("records")
     ]
     return pd.DataFrame(rows)
+
+
+def unchecked(power: PowerStudy) -> list[str]:
+    """List the representations whose drawn people were not held against scans.
+
+    Parameters
+    ----------
+    power : PowerStudy
+        From :func:`alsnb.power_study.run`.
+
+    Returns
+    -------
+    list of str
+        Of all that something is said of, were it only the best AUC possible.
+    """
+    held = set() if power.check.empty else set(power.check["representation"])
+    return [str(r) for r in power.ceilings["representation"].unique() if r not in held]
+
+
+def shape_table(power: PowerStudy) -> pd.DataFrame:
+    """Lay out how far features are from normal, and what was held against scans.
+
+    Parameters
+    ----------
+    power : PowerStudy
+        From :func:`alsnb.power_study.run`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        representation, median |skew|, median excess kurtosis, held against scans ("yes", "no").
+    """
+    loose = unchecked(power)
+    drawn = list(power.ceilings["representation"].unique())
+    return pd.DataFrame(
+        {
+            "representation": [NAMES[r] for r in drawn],
+            "median |skewness|": [power.summary["shape"][r]["skew"] for r in drawn],
+            "median excess kurtosis": [power.summary["shape"][r]["kurtosis"] for r in drawn],
+            "held against scans": ["no" if r in loose else "yes" for r in drawn],
+        }
+    )
 
 
 def percent_with(found: Mapping[Any, Any]) -> str:

@@ -78,7 +78,8 @@ def counts(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
         [
             not shown.get((titles[row["variable"]], row["level"], row["label"]), False)
             for row in table.to_dict("records")
-        ]
+        ],
+        dtype=bool,
     )
     return table.assign(
         n=table["n"].astype(float).mask(hidden), percent=table["percent"].mask(hidden)

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alsnb import baselines, comparison, delong, evaluation, permutation, pooled, switch_study
+from alsnb import (
+    baselines,
+    comparison,
+    delong,
+    evaluation,
+    paired_null,
+    permutation,
+    pooled,
+    switch_study,
+)
 from alsnb.classifiers import CLASSIFIERS
 from alsnb.narrative import NAMES
 from alsnb.parameters import Parameters
@@ -57,6 +66,9 @@ class Honest:
         folds.
     comparisons : pandas.DataFrame
         From :func:`alsnb.comparison.compare`: best models of the representations.
+    paired : pandas.DataFrame
+        From :func:`alsnb.paired_null.measure`: how often these tests find a difference where there
+        is none; empty where nothing is compared.
     lead : pandas.DataFrame
         From :func:`alsnb.comparison.against`: F1 of every model less that of calling everybody
         positive.
@@ -75,6 +87,7 @@ class Honest:
     null: pd.DataFrame
     splits: pd.DataFrame
     comparisons: pd.DataFrame
+    paired: pd.DataFrame
     lead: pd.DataFrame
     lead_p: float
     lacking: list[str]
@@ -199,6 +212,12 @@ def evaluate(
     )
     lead, lead_p = comparison.against(draws, ALWAYS)
     best = evaluation.best_models(nested)
+    paired = pd.DataFrame()
+    if len(best) > 1:
+        paired = paired_null.measure(
+            int(labels.sum()), int((1 - labels).sum()), folder / "paired", n_folds=p.n_folds,
+            seed=p.seed, n_cohorts=p.null_cohorts, n_jobs=p.n_jobs, progress=progress,
+        )  # fmt: skip
     negative, positive = groups
     return Honest(
         predictions=predictions,
@@ -208,6 +227,7 @@ def evaluate(
         null=null,
         splits=repeated(tables, labels, covariates, p, folder, progress=progress),
         comparisons=comparison.compare(nested, comparison.pairs_of(best)),
+        paired=paired,
         lead=lead,
         lead_p=lead_p,
         lacking=[],

@@ -6,14 +6,15 @@ Words are chosen by the numbers; nothing here computes a new statistic.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from alsnb import baselines, comparison, evaluation
+from alsnb import baselines, comparison, evaluation, paired_null
 from alsnb.honest import ALWAYS, LABELS, METRICS, REPRESENTATIONS, Honest
-from alsnb.verdict import ALPHA, FEWEST, f1_sentence
+from alsnb.verdict import ALPHA, FEWEST, POWER, f1_sentence, too_few
 
 
 def score_table(result: Honest, representation: str) -> pd.DataFrame:
@@ -146,13 +147,16 @@ def lead_sentence(result: Honest) -> str:
     )
 
 
-def story(result: Honest) -> str:
+def story(result: Honest, tables: Path | None = None) -> str:
     """Conclude in words chosen by the numbers.
 
     Parameters
     ----------
     result : Honest
         Of a study.
+    tables : pathlib.Path, optional
+        Tables of the run folder. Where the chapter on controls has left its power table there,
+        what that says of losses is added to a verdict without a difference.
 
     Returns
     -------
@@ -160,6 +164,9 @@ def story(result: Honest) -> str:
         Markdown, the verdict first.
     """
     lines = [f"**The verdict: {result.verdict.headline}.** {result.verdict.text}"]
+    power = tables / "power.csv" if tables else None
+    if power and power.is_file() and result.verdict.kind != "difference":
+        lines.append(losses(pd.read_csv(power), sum(result.counts)))
     lines.append(lead_sentence(result))
     area = result.scores[result.scores["metric"] == "auc"].set_index("classifier")
     seen = [name for name in ("age_sex", "brain_volume") if name in area.index]
@@ -175,10 +182,13 @@ def story(result: Honest) -> str:
     which = ", ".join(comparison.in_words(m, REPRESENTATIONS, LABELS) for m in models_low)
     n = len(result.tests)
     lines.append(
-        f"With the whole nested procedure inside the permutation, {len(low)} of {n} "
-        f"{'test' if n == 1 else 'tests'} {'has' if 1 in (n, len(low)) else 'have'} an adjusted p "
-        f"of at most {ALPHA:.2f}"
-        f"{f' ({which})' if which else ''}."
+        "With the whole nested procedure inside the permutation, "
+        + (
+            f"the one test {'has' if len(low) else 'does not have'}"
+            if n == 1
+            else f"{len(low)} of {n} tests {'has' if len(low) == 1 else 'have'}"
+        )
+        + f" an adjusted p of at most {ALPHA:.2f}{f' ({which})' if which else ''}."
     )
     wide = spread(result.splits)
     wide = wide[wide["representation"] != REPRESENTATIONS[baselines.REPRESENTATION]]
@@ -189,21 +199,91 @@ def story(result: Honest) -> str:
             f"{most['classifier']} between {most['lowest']:.2f} and {most['highest']:.2f} over "
             f"{most['splits']} splits: one split is one draw."
         )
-    compared = result.comparisons
-    different = compared[compared["p_holm"] <= ALPHA]
-    if len(compared):
-        lines.append(
-            "Between the best models of the representations, no difference holds after correction."
-            if different.empty
-            else f"Between the best models of the representations, {len(different)} of "
-            f"{len(compared)} comparisons hold after correction; see the table."
-            + (
-                f" With fewer than {FEWEST} people of one class that decides nothing."
-                if min(result.counts) < FEWEST
-                else ""
-            )
+    lines += [differences(result)] if len(result.comparisons) else []
+    return "\n\n".join(line for line in lines if line)
+
+
+def differences(result: Honest) -> str:
+    """Say between which best models a difference holds.
+
+    A difference of AUC counts where both tests find it, DeLong's for other people and the
+    corrected t test for other training sets; one of another score where the t test does.
+
+    Parameters
+    ----------
+    result : Honest
+        Of a study, with comparisons.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    start = "Between the best models of the representations, "
+    if too_few(*result.counts):
+        return f"{start}nothing is decided: there are fewer than {FEWEST} people of one class."
+    table = result.comparisons.assign(low=result.comparisons["p_holm"] <= ALPHA)
+    by_pair = table.groupby(["a", "b", "metric"], sort=False)["low"].all().to_dict()
+    held: list[Any] = [key for key, low in by_pair.items() if low]
+    alone = int((table["low"] & (table["test"] == "DeLong")).sum()) - sum(
+        metric == "auc" for _, _, metric in held
+    )
+    named = [
+        f"{model_name(*a)} and {model_name(*b)} in {evaluation.METRICS[metric]}"
+        for a, b, metric in held
+    ]
+    said = f"a difference holds between {'; '.join(named)}." if named else "no difference holds."
+    text = f"{start}{said} For AUC both tests have to find it, after correction for their number."
+    if alone:
+        text += (
+            f" DeLong's, which takes the models as they are, finds {alone} more by itself: that is "
+            "not enough."
         )
-    return "\n\n".join(lines)
+    return f"{text} {paired_null.in_words(result.paired)}" if len(result.paired) else text
+
+
+def losses(power: pd.DataFrame, n: int) -> str:
+    """Say which losses of grey matter the chapter on controls finds in a cohort of such a size.
+
+    Parameters
+    ----------
+    power : pandas.DataFrame
+        ``tables/power.csv`` of that chapter.
+    n : int
+        People.
+
+    Returns
+    -------
+    str
+        A sentence for the largest loss drawn of each kind, with the representation that finds it
+        most often; empty where the table holds none, or no cohorts of about this size.
+    """
+    columns = [str(c) for c in power]
+    sizes = {int(c.rpartition(" ")[2]): c for c in columns if c.startswith("found, n = ")}
+    if not sizes:
+        return ""
+    nearest = min(sizes, key=lambda size: abs(size - n))
+    if not 2 / 3 <= nearest / n <= 3 / 2:
+        return ""
+    power = power.assign(share=power[sizes[nearest]].astype(str).str.extract(r"^(\d+)")[0])
+    power = power.assign(share=power["share"].astype(float)).dropna(subset=["share"])
+    parts = []
+    for what, own in power.groupby("lost of", sort=False):
+        largest = own[own["lost (%)"] == own["lost (%)"].max()]
+        if len(largest) and largest["lost (%)"].iloc[0] > 0:
+            best = largest.loc[largest["share"].idxmax()]
+            often = "no more than " if best["share"] < 100 * POWER else ""
+            parts.append(
+                f"one of {best['lost (%)']:g} % of {what} in {often}{best['share']:.0f} % of "
+                f"cohorts (from {best['representation']})"
+            )
+    if not parts:
+        return ""
+    return (
+        "What that leaves open is for the chapter on controls: on simulated people, "
+        f"{nearest} in a cohort, the same test finds the largest losses drawn, "
+        f"{' and '.join(parts)}."
+    )
 
 
 def model_name(representation: str, classifier: str) -> str:

@@ -1,16 +1,16 @@
 """A page's own calculator: threshold and prevalence move, and the scores with them.
 
 It needs no kernel and no connection: one piece of HTML with its script and its data inside. The
-data are two curves for each model, the share of each class that is called positive at 101
-thresholds. A curve made of single people would show their scores, so these go through the mean
-scores of groups of people, and no group is smaller than asked for.
+data are counts of people of each class at knots of the threshold. Of a simulated cohort every
+threshold is a knot. Of a real one the counts at all thresholds would show single people's scores,
+so between two knots lies a group of people no smaller than asked for; there the curve is drawn
+straight, and the intervals cover both knots.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -39,51 +39,72 @@ MEASURES: dict[str, str] = {
 }
 
 
-def share_called(score: ArrayLike, at_least: int = 5) -> Floats:
-    """Draw the share of a class that is called positive against the threshold.
-
-    People are sorted by score and put into groups of at least `at_least`, equal scores together.
-    The curve runs straight from one group's mean to the next, half of the group on either side;
-    at both ends it goes on as far as to the neighbour's halfway point, so that no extreme score
-    shows.
+def knots(score: ArrayLike, at_least: int = 0) -> list[tuple[int, int]]:
+    """Count the people of a class who are called positive, at thresholds that show no one.
 
     Parameters
     ----------
     score : array-like, shape (people,)
         Probabilities of one class, 0 to 1.
-    at_least : int, default 5
-        Fewest people in a group.
+    at_least : int, default 0
+        Fewest people between two knots; at 0 or 1 every threshold of :data:`GRID` is a knot.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (101,)
-        Share with at least the threshold, at :data:`GRID`; 1 at 0, and never rising.
+    list of tuple of (int, int)
+        Place in :data:`GRID` and people with at least that probability, the first place 0. The
+        last is 100 (a threshold of 1) where nobody has 1, or as many as a knot needs.
 
     Raises
     ------
     ParameterError
         Fewer people than two groups need.
     """
-    values = np.sort(np.asarray(score, dtype=np.float64))
-    n = len(values)
+    values = np.asarray(score, dtype=np.float64)
+    n, last = len(values), len(GRID) - 1
+    counts = (values[:, None] >= GRID).sum(axis=0)
+    if at_least <= 1:
+        return [(i, int(count)) for i, count in enumerate(counts)]
     if n < 2 * at_least:
         raise ParameterError(
             f"{n} people are too few for a curve with {at_least} behind every step"
         )
-    cuts = [0]
-    for i in range(1, n):
-        if i - cuts[-1] >= at_least and n - i >= at_least and values[i] > values[i - 1]:
-            cuts.append(i)
-    edges = np.array([*cuts, n])
-    means = np.array([values[a:b].mean() for a, b in itertools.pairwise(edges)])
-    below = (edges[:-1] + edges[1:]) / 2 / n
-    # One group only: everybody has about the same score.
-    first, last = (means[1] - means[0], means[-1] - means[-2]) if len(means) > 1 else (0.02, 0.02)
-    x = np.clip([means[0] - first / 2, *means, means[-1] + last / 2], 0, 1)
-    found = 1 - np.interp(GRID, x, [0.0, *below, 1.0])
-    # A curve that reaches beyond 0 or 1 is cut off there: everybody has at least 0.
-    found[0] = 1.0
+    found = [(0, n)]
+    for i in range(1, last + 1):
+        if found[-1][1] - counts[i] >= at_least and counts[i] >= at_least:
+            found.append((i, int(counts[i])))
+    if counts[last] == 0:
+        found.append((last, 0))
     return found
+
+
+def shares(score: ArrayLike, at_least: int = 0) -> Floats:
+    """Give the share of a class that is called positive at each threshold.
+
+    Parameters
+    ----------
+    score, at_least
+        As for :func:`knots`.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (3, 101)
+        As drawn (straight between knots), the least it can be (the next knot's) and the most (the
+        last knot's), at :data:`GRID`. All three are the people's own share at a knot.
+
+    Raises
+    ------
+    ParameterError
+        As for :func:`knots`.
+    """
+    place, count = (np.array(v) for v in zip(*knots(score, at_least), strict=True))
+    steps, n = np.arange(len(GRID)), count[0]
+    # Beyond the last knot somebody may have a probability of 1: nothing is known but the most.
+    ends = np.r_[place, len(GRID)], np.r_[count, 0]
+    drawn = np.interp(steps, *ends)
+    least = ends[1][np.searchsorted(ends[0], steps, side="left")]
+    most = count[np.searchsorted(place, steps, side="right") - 1]
+    return np.array([drawn, least, most]) / n
 
 
 def at(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float]:
@@ -151,33 +172,144 @@ def interval(
     return found
 
 
-def curves(predictions: pd.DataFrame, *, at_least: int = 5) -> pd.DataFrame:
+def interval_between(
+    least: tuple[float, float],
+    most: tuple[float, float],
+    prevalence: float,
+    n_positive: int,
+    n_negative: int,
+) -> dict[str, tuple[float, float]]:
+    """Give 95 % intervals where sensitivity and specificity are only known to lie between two ends.
+
+    Every score rises with both, and so do the ends of its interval: the lower end is that of the
+    least they can be, the upper end that of the most.
+
+    Parameters
+    ----------
+    least, most : tuple of (float, float)
+        Sensitivity and specificity; at a knot of both curves, twice the same.
+    prevalence, n_positive, n_negative
+        As for :func:`interval`.
+
+    Returns
+    -------
+    dict of str to tuple of (float, float)
+        By :data:`MEASURES`. An end that is undefined (nobody is called so) is 0 or 1; NaN where
+        nothing is left in between.
+    """
+    low = interval(*least, prevalence, n_positive, n_negative)
+    if least == most:
+        return low
+    high = interval(*most, prevalence, n_positive, n_negative)
+    return {
+        name: (
+            0.0 if np.isnan(low[name][0]) else low[name][0],
+            1.0 if np.isnan(high[name][1]) else high[name][1],
+        )
+        for name in MEASURES
+    }
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves of all models.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        protocol, representation, classifier, threshold; sensitivity and specificity (as drawn),
+        each with ``_least`` and ``_most``, rounded to six decimals; exact (whether both are the
+        people's own); 101 rows a model. Empty where a class is too small.
+    knots : dict of tuple to tuple
+        By (protocol, representation, classifier): knots of the positive and the negative class.
+    at_least : int
+        People between two knots.
+    deviation : dict of str to float
+        The largest distance of ``sensitivity``, ``specificity`` and ``balanced_accuracy`` as drawn
+        from the people's own, over all models and thresholds.
+    """
+
+    table: pd.DataFrame
+    knots: dict[tuple[str, str, str], tuple[list[tuple[int, int]], list[tuple[int, int]]]]
+    at_least: int
+    deviation: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.knots)
+
+
+def curves(predictions: pd.DataFrame, *, at_least: int = 0) -> Curves:
     """Draw both curves of every model.
 
     Parameters
     ----------
     predictions : pandas.DataFrame
         Of :class:`alsnb.probabilities.Probabilities`.
-    at_least : int, default 5
-        People behind every step.
+    at_least : int, default 0
+        People behind every step; 0 for a simulated cohort, where nobody is behind any.
 
     Returns
     -------
-    pandas.DataFrame
-        protocol, representation, classifier, threshold, sensitivity, specificity; 101 rows a
-        model, rounded to four decimals. Empty where a class is too small.
+    Curves
+        Of the models whose classes are large enough.
     """
     key = ["protocol", "representation", "classifier"]
-    parts = []
+    parts, found = [], {}
+    off = dict.fromkeys(("sensitivity", "specificity", "balanced_accuracy"), 0.0)
     for names, own in predictions.groupby(key, sort=False):
-        classes = [own.loc[own["y_true"] == label, "score"].to_numpy() for label in (1, 0)]
-        if min(map(len, classes)) < 2 * at_least:
+        ill, well = (own.loc[own["y_true"] == label, "score"].to_numpy() for label in (1, 0))
+        if min(len(ill), len(well)) < max(2 * at_least, 1):
             continue
-        called = [share_called(scores, at_least) for scores in classes]
+        protocol, representation, classifier = map(str, names)
+        found[protocol, representation, classifier] = knots(ill, at_least), knots(well, at_least)
+        sensitivity, low, high = shares(ill, at_least)
+        # Specificity runs the other way: most are cleared where fewest are called.
+        specificity, most, least = 1 - shares(well, at_least)
         part = pd.DataFrame(dict(zip(key, names, strict=True)), index=range(len(GRID)))
-        parts.append(part.assign(threshold=GRID, sensitivity=called[0], specificity=1 - called[1]))
+        ends = {"sensitivity_least": low, "sensitivity_most": high}
+        ends |= {"specificity_least": least, "specificity_most": most}
+        part = part.assign(
+            threshold=GRID, sensitivity=sensitivity, specificity=specificity, **ends,
+            exact=(low == high) & (least == most),
+        )  # fmt: skip
+        parts.append(part)
+        gaps = [sensitivity - shares(ill)[0], specificity - (1 - shares(well)[0])]
+        gaps.append((gaps[0] + gaps[1]) / 2)
+        for name, gap in zip(off, gaps, strict=True):
+            off[name] = max(off[name], float(np.abs(gap).max()))
     columns = [*key, "threshold", "sensitivity", "specificity"]
-    return pd.concat(parts, ignore_index=True).round(4) if parts else pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True).round(6) if parts else pd.DataFrame(columns=columns)
+    return Curves(table, found, at_least, off)
+
+
+def how_exact(found: Curves) -> str:
+    """Say what the calculator's numbers are.
+
+    Parameters
+    ----------
+    found : Curves
+        From :func:`curves`.
+
+    Returns
+    -------
+    str
+        Sentences for the page, with the largest deviation measured.
+    """
+    if found.at_least <= 1:
+        return (
+            "At every threshold the numbers are those of the people themselves: the cohort is "
+            "simulated, so nobody's score has to be hidden."
+        )
+    off = found.deviation
+    return (
+        f"At some thresholds, at least {found.at_least} people of a class from one to the next, "
+        "the numbers are those of the people themselves. Between them the curve is drawn "
+        "straight, so that nobody's score shows: in this run it is off by at most "
+        f"{off['sensitivity']:.3f} in recall, {off['specificity']:.3f} in specificity and "
+        f"{off['balanced_accuracy']:.3f} in balanced accuracy. The intervals there run from the "
+        "lower end at one of the two thresholds to the upper end at the other, and so hold the "
+        "people's own."
+    )
 
 
 @dataclass(frozen=True)
@@ -200,7 +332,7 @@ class Widget:
 
 
 def widget(
-    curve_table: pd.DataFrame,
+    found: Curves,
     *,
     models: Mapping[tuple[str, str, str], str],
     names: tuple[str, str],
@@ -211,7 +343,7 @@ def widget(
 
     Parameters
     ----------
-    curve_table : pandas.DataFrame
+    found : Curves
         Of :func:`curves`, not empty.
     models : mapping of tuple to str
         (protocol, representation, classifier) to label, in the order to be offered.
@@ -227,19 +359,16 @@ def widget(
     Widget
         The same input gives the same HTML.
     """
-    grouped = dict(list(curve_table.groupby(["protocol", "representation", "classifier"])))
+    key = ["protocol", "representation", "classifier"]
+    grouped = dict(list(found.table.groupby(key)))
     negative, positive = names
     n_negative, n_positive = counts
     prevalence = round(n_positive / (n_negative + n_positive), 2)
     prevalence = min(max(prevalence, 0.01), 0.99)
     data = {
         "models": [
-            {
-                "label": label,
-                "sensitivity": grouped[key]["sensitivity"].tolist(),
-                "specificity": grouped[key]["specificity"].tolist(),
-            }
-            for key, label in models.items()
+            {"label": label, "called": dict(zip(("positive", "negative"), own, strict=True))}
+            for own, label in ((found.knots[key], label) for key, label in models.items())
         ],
         "names": {"negative": negative, "positive": positive},
         "n": {"negative": n_negative, "positive": n_positive},
@@ -258,6 +387,7 @@ def widget(
         "DATA": text,
         "POSITIVE": html.escape(positive),
         "NEGATIVE": html.escape(negative),
+        "EXACT": html.escape(how_exact(found)),
         "N_POSITIVE": str(n_positive),
         "N_NEGATIVE": str(n_negative),
         "THRESHOLD": f"{threshold:.2f}",

@@ -10,7 +10,7 @@ import ast
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
@@ -145,7 +145,7 @@ class Parameters(BaseModel):
     honest_draws: int = _field(1000, "Bootstrap draws of subjects behind the intervals", "Honest evaluation", ge=100, le=100_000)
 
     # Controls
-    null_cohorts: int = _field(200, "Null cohorts of each kind that the primary test is run on", "Controls", ge=20, le=100_000)
+    null_cohorts: int = _field(200, "Null cohorts of each kind that the primary test is run on, and that pairs of models are compared on", "Controls", ge=20, le=100_000)
     null_permutations: int = _field(199, "Permutations of each of these tests", "Controls", ge=19, le=100_000)
     null_protocol_cohorts: int = _field(6, "Null cohorts of each kind that the three protocols are run on", "Controls", ge=2, le=10_000)
     null_classifiers: list[Classifier] = _field(["svm_poly", "svm_rbf"], "Classifiers run on them", "Controls", min_length=1)
@@ -157,8 +157,8 @@ class Parameters(BaseModel):
     power_focal: list[Loss] = _field([0.3, 0.6], "Fractions of precentral grey matter lost; curves pass half-way between too", "Controls", min_length=1)
     power_diffuse: list[Loss] = _field([0.05, 0.15], "Fractions of all cortical grey matter lost", "Controls", min_length=1)
     power_representations: list[Representation] = _field(["radiomics", "dl7", "dl8"], "Representations to draw power curves for; the best AUC possible is given for all", "Controls", min_length=1)
-    power_sizes: list[People] = _field([120, 327, 654], "People of a cohort, in the paper's proportions", "Controls", min_length=1)
-    power_draws: int = _field(50, "Cohorts drawn for each loss and size", "Controls", ge=10, le=100_000)
+    power_sizes: list[People] = _field([120, 654], "People of a cohort, in the paper's proportions", "Controls", min_length=1)
+    power_draws: int = _field(30, "Cohorts drawn for each loss and size", "Controls", ge=10, le=100_000)
     power_permutations: int = _field(99, "Permutations of each of their tests", "Controls", ge=19, le=100_000)
 
     # Usefulness
@@ -166,7 +166,6 @@ class Parameters(BaseModel):
     usefulness_classifiers: list[Classifier] = _field(["svm_linear", "rf"], "Classifiers whose probabilities are looked at; networks are trained once", "Usefulness", min_length=1)
     usefulness_bins: int = _field(5, "Most bins of a reliability curve", "Usefulness", ge=2, le=100)
     usefulness_bin_people: int = _field(10, "Fewest people in a bin; smaller ones are merged", "Usefulness", "people", ge=5, le=10_000)
-    usefulness_step_people: int = _field(5, "People of a class behind every step of the interactive's curves, so that nobody's score can be read off", "Usefulness", "people", ge=3, le=1000)
     usefulness_cost_ratio: float = _field(2.0, "Cost of a missed positive, in false alarms", "Usefulness", "false alarms", gt=0, le=1000)
     usefulness_draws: int = _field(1000, "Bootstrap draws of people behind the intervals there", "Usefulness", ge=100, le=100_000)
 
@@ -184,7 +183,7 @@ class Parameters(BaseModel):
     confound_permutations: int = _field(300, "Permutations of each confound test", "Confounds", ge=100, le=1_000_000)
 
     # Privacy
-    minimum_cell: int = _field(10, "Smallest count of people that a page of a real cohort, or a stratum of the confounds, may show", "Privacy", "people", ge=1, le=1000)
+    minimum_cell: int = _field(10, "Smallest count of people that a page of a real cohort, or a stratum of the confounds, may show; fewest between two exact thresholds of a real cohort's calculator", "Privacy", "people", ge=1, le=1000)
     # fmt: on
 
     @model_validator(mode="after")
@@ -412,18 +411,22 @@ def _refuse_twice(text: str) -> None:
         raise yaml.YAMLError(f"{twice} given twice; keep one line of each")
 
 
-def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
-    """Make parameters of the values a notebook has assigned so far.
+def from_notebook(namespace: MutableMapping[str, Any]) -> Parameters:
+    """Make parameters of the values a notebook has assigned so far, and give them back to it.
 
     Reads the cells executed before the call. What papermill injects counts as it is, so a
     misspelt ``-p`` raises instead of being ignored. In a run folder with a ``run.json`` the
     run's own parameters hold otherwise, unless a value in the notebook's parameters cell was
     changed from its default.
 
+    What holds in the end is written back under the names that the notebook assigned, so that a
+    cell that reads one has what the run uses: a list where ``papermill -p`` gave one of its
+    members or its text, and the run folder's value in place of a default.
+
     Parameters
     ----------
-    namespace : mapping
-        The notebook's ``globals()``.
+    namespace : mutable mapping
+        The notebook's ``globals()``; changed in place.
 
     Returns
     -------
@@ -455,7 +458,11 @@ def from_notebook(namespace: Mapping[str, Any]) -> Parameters:
                 f"run_dir {values['run_dir']} holds a run on {made or 'simulated scans'}, not on "
                 f"{asked or 'simulated scans'}; give another run_dir"
             )
-    return validate(values, "this notebook's parameters")
+    found = validate(values, "this notebook's parameters")
+    for name in (written | injected).keys() & set(Parameters.model_fields):
+        value = getattr(found, name)
+        namespace[name] = list(value) if isinstance(value, list) else value
+    return found
 
 
 def assigned(cell: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import delayed
+from scipy.stats import kurtosis, skew
 
 from alsnb import extractors, features, simulation
 from alsnb.errors import ParameterError
@@ -107,6 +108,7 @@ def make(
     *,
     voxel_mm: float = 4.0,
     representations: Sequence[str] = ("radiomics",),
+    embedding: extractors.EmbeddingExtractor | None = None,
     seed: int = 42,
     n_jobs: int = 1,
     progress: bool = True,
@@ -123,6 +125,9 @@ def make(
         Voxel size.
     representations : sequence of str, default ("radiomics",)
         Of ``"radiomics"``, ``"dl7"`` and ``"dl8"``.
+    embedding : alsnb.extractors.EmbeddingExtractor, optional
+        Network of the last two; by default that of the simulated weights. The store tells networks
+        apart by the hash of their weights.
     seed : int, default 42
         Of the people.
     n_jobs : int, default 1
@@ -141,15 +146,16 @@ def make(
     code = features.code_hash(*_MODULES)
     rooms: dict[str, Any] = {
         "radiomics": extractors.RadiomicsExtractor(),
-        "embeddings": extractors.EmbeddingExtractor(),
+        "embeddings": embedding or extractors.EmbeddingExtractor(),
     }
-    settings = {name: rooms[name].settings() for name in wanted}
+    used = {name: rooms[name] for name in wanted}
+    settings = {name: room.settings() for name, room in used.items()}
     paths = [
         folder / f"{features.fingerprint(head, voxel_mm, seed, settings, code)}.parquet"
         for head in heads
     ]
     missing = [(h, p) for h, p in zip(heads, paths, strict=True) if not p.is_file()]
-    jobs = (delayed(_write)(h, p, voxel_mm, wanted, seed) for h, p in missing)
+    jobs = (delayed(_write)(h, p, voxel_mm, used, seed) for h, p in missing)
     done = unordered(jobs, n_jobs)
     for _ in bar(done, total=len(missing), said="power, heads", unit="head", shown=progress):
         pass
@@ -160,7 +166,7 @@ def make(
     return Bank(found, tables)
 
 
-def _write(head: Head, path: Path, voxel_mm: float, wanted: Sequence[str], seed: int) -> None:
+def _write(head: Head, path: Path, voxel_mm: float, used: Mapping[str, Any], seed: int) -> None:
     # People of the bank are no people of a cohort of the same seed: another branch of it.
     person = np.random.SeedSequence(seed, spawn_key=(12, head.person))
     loss = {} if head.kind == "none" else {KINDS[head.kind]: head.level}
@@ -174,8 +180,30 @@ def _write(head: Head, path: Path, voxel_mm: float, wanted: Sequence[str], seed:
         scan.write_bytes(simulation.nifti_bytes(made.data, made.affine))
         mask.write_bytes(simulation.nifti_bytes(made.brain_mask.astype(np.uint8), made.affine))
         row = {"participant_id": f"sub-{head.person:04d}", "t1w": scan, "brain_mask": mask}
-        if "radiomics" in wanted:
-            values |= extractors.RadiomicsExtractor().extract(row, scan).features
-        if "embeddings" in wanted:
-            values |= extractors.EmbeddingExtractor().extract(row, scan).features
+        for room in used.values():
+            values |= room.extract(row, scan).features
     features.write_table(path, pd.DataFrame([values]))
+
+
+def shape(bank: Bank, representation: str) -> dict[str, float]:
+    """Say how far features of people without a loss are from normal.
+
+    Parameters
+    ----------
+    bank : Bank
+        From `make`.
+    representation : str
+        A key of its tables.
+
+    Returns
+    -------
+    dict of str to float
+        ``skew`` (median over features of the absolute skewness) and ``kurtosis`` (median of the
+        excess kurtosis); both are 0 for normal people. Features that never vary don't count.
+    """
+    base = bank.tables[representation][(bank.heads["kind"] == "none").to_numpy()]
+    varied = base.loc[:, base.std() > 1e-9 * base.mean().abs().clip(lower=1e-300)]
+    return {
+        "skew": float(np.median(np.abs(skew(varied, axis=0)))),
+        "kurtosis": float(np.median(kurtosis(varied, axis=0))),
+    }

@@ -11,13 +11,15 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
+from numpy.typing import NDArray
 
-from alsnb import features, power_bank, switch_cohorts
+from alsnb import features, kept_tables, power_bank, switch_cohorts
+from alsnb.extractors import EmbeddingExtractor
 from alsnb.null_study import LEVEL, share
 from alsnb.parameters import Parameters
 from alsnb.power_bank import Bank
@@ -30,6 +32,8 @@ from alsnb.scheduling import unordered
 PAPER = (548, 106)
 #: Representations whose ceiling is given; curves are drawn for those asked for.
 REPRESENTATIONS = ("radiomics", "dl7", "dl8")
+#: Settings that decide no draw, or by way of the generator only.
+_ELSEWHERE = ("n_draws", "representations", "weights", "batch_norm", "orientation")
 #: Draws in one file of the store.
 _CHUNK = 10
 _MODULES = ("alsnb.power_study", "alsnb.power_generator", "alsnb.primary_test", "scipy", "sklearn")
@@ -58,6 +62,9 @@ class Settings:
         Of each test.
     seed : int
         Of people and draws.
+    weights, batch_norm, orientation : str
+        Of the network behind DL7 and DL8, as for
+        :class:`alsnb.extractors.EmbeddingExtractor`.
     """
 
     n_people: int = 80
@@ -70,6 +77,13 @@ class Settings:
     n_draws: int = 50
     n_permutations: int = 99
     seed: int = 42
+    weights: str = "simulated"
+    batch_norm: Literal["running", "batch"] = "running"
+    orientation: str = "auto"
+
+    def embedding(self) -> EmbeddingExtractor:
+        """Return the network behind DL7 and DL8."""
+        return EmbeddingExtractor(self.weights, self.batch_norm, self.orientation)
 
     def levels(self) -> dict[str, tuple[float, ...]]:
         """Return the simulated levels of each kind of loss."""
@@ -98,9 +112,11 @@ class PowerStudy:
         or "people"), level, n, difference (of shares), se (paired), z.
     check : pandas.DataFrame
         The generator against scans: representation, cohort, source, n_positive, n_negative, hits,
-        of, share, lower, upper, auc, sd. Empty where the loss is beyond the bank's.
+        of, share, lower, upper, auc, sd. Representations are missing whose scans there are none
+        of, and all where the loss is beyond the bank's.
     summary : dict
-        n_people, n_paired, shrinkage by representation.
+        n_people, n_paired, weights (name of the network behind DL7 and DL8); by representation:
+        shrinkage, and shape (:func:`alsnb.power_bank.shape`).
     """
 
     power: pd.DataFrame
@@ -134,6 +150,9 @@ def settings(params: Parameters) -> Settings:
         n_draws=p.power_draws,
         n_permutations=p.power_permutations,
         seed=p.seed,
+        weights=p.weights,
+        batch_norm=p.batch_norm,
+        orientation=p.orientation,
     )
 
 
@@ -188,7 +207,7 @@ def run(
     heads = power_bank.plan(s.n_people, s.n_paired, s.levels(), s.seed)
     bank = power_bank.make(
         heads, folder / "heads", voxel_mm=s.voxel_mm, representations=REPRESENTATIONS,
-        seed=s.seed, **how,
+        embedding=s.embedding(), seed=s.seed, **how,
     )  # fmt: skip
     generators = {name: generator(bank, name) for name in REPRESENTATIONS}
     drawn = {name: generators[name] for name in s.representations}
@@ -198,11 +217,13 @@ def run(
     )
     check = pd.DataFrame()
     if cohorts and planted:
+        # Scans of the chapter on switches are seen through the simulated weights.
+        same = s.embedding() == EmbeddingExtractor()
         rows = [
             row
             for name, g in drawn.items()
-            if name in cohorts["null"].tables
-            for row in _check(name, g, cohorts, planted, s)
+            if name in cohorts["null"].tables and (same or name == "radiomics")
+            for row in _check(name, g, cohorts, planted, s, folder / "check", **how)
         ]
         check = pd.DataFrame(rows)
     return PowerStudy(
@@ -213,7 +234,10 @@ def run(
         summary={
             "n_people": s.n_people,
             "n_paired": s.n_paired,
+            # A name, not the place of somebody's file.
+            "weights": Path(s.weights).name,
             "shrinkage": {name: g.shrinkage for name, g in generators.items()},
+            "shape": {name: power_bank.shape(bank, name) for name in REPRESENTATIONS},
         },
     )
 
@@ -225,7 +249,7 @@ def _draws(
     key = features.fingerprint(
         generator.root.tolist(),
         {k: v.tolist() for k, v in generator.shifts.items()},
-        {k: v for k, v in asdict(s).items() if k not in ("n_draws", "representations")},
+        {k: v for k, v in asdict(s).items() if k not in _ELSEWHERE},
         features.code_hash(*_MODULES),
     )[:16]
     chunks = [range(i, min(i + _CHUNK, s.n_draws)) for i in range(0, s.n_draws, _CHUNK)]
@@ -323,6 +347,10 @@ def _check(
     cohorts: Mapping[str, switch_cohorts.Cohort],
     planted: switch_cohorts.Settings,
     s: Settings,
+    folder: Path,
+    *,
+    n_jobs: int = 1,
+    progress: bool = False,
 ) -> list[dict[str, Any]]:
     """Deal simulated patients out again, a share of them as they would be without loss."""
     losses = {"focal": planted.precentral_loss, "diffuse": planted.cortical_loss}
@@ -333,38 +361,67 @@ def _check(
     labels = cohorts["planted"].labels
     patients = without.index.intersection(with_loss.index)
     patients = patients[(labels.loc[patients] == 1).to_numpy()]
-    n_positive, n_negative = group_sizes(len(patients))
-    if n_negative < 6:
+    sizes = group_sizes(len(patients))
+    if sizes[1] < 6:
         return []
+    calls: list[kept_tables.Call] = []
+    for table, on in ((without, 0.0), (with_loss, 1.0)):
+        tables = (table.loc[patients], without.loc[patients], generator.root)
+        options = {
+            "levels": generator.levels,
+            "losses": {k: on * v for k, v in losses.items()},
+            "spread": {k: on * v for k, v in spread.items()},
+            "n_draws": s.n_draws,
+            "n_permutations": s.n_permutations,
+            "seed": s.seed,
+        }
+        calls.append((_deal, (*tables, *(generator.shifts[k] for k in generator.levels)), options))
+    code = features.code_hash(*_MODULES)
+    kept = kept_tables.keep(calls, folder, code, f"check, {name}", n_jobs, progress)
     rows = []
-    for cohort, table, on in (("null", without, 0.0), ("planted", with_loss, 1.0)):
-        seen: dict[str, list[tuple[float, float]]] = {"scans": [], "generator": []}
-        for number in range(s.n_draws):
-            rng = np.random.default_rng([s.seed, 1, number])
-            dealt = rng.permutation(patients)
-            ill, well = dealt[:n_positive], dealt[n_positive:]
-            people = pd.concat([table.loc[ill], without.loc[well]])
-            own = pd.Series(np.repeat([1, 0], [n_positive, n_negative]), index=people.index)
-            how: Any = {"seed": s.seed + number, "n_permutations": s.n_permutations}
-            result = primary_test(people, own, **how)
-            seen["scans"].append((result.auc, result.p))
-            X, y = draw(
-                generator, n_positive, n_negative, {k: on * v for k, v in losses.items()}, rng,
-                spread={k: on * v for k, v in spread.items()},
-            )  # fmt: skip
-            seen["generator"].append(quick_test(X, y, **how))
-        for source, results in seen.items():
-            auc, p = (np.array(v) for v in zip(*results, strict=True))
+    for cohort, deals in zip(("null", "planted"), kept, strict=True):
+        for source in ("scans", "generator"):
+            own = deals[deals["source"] == source]
             rows.append(
                 {
                     "representation": name,
                     "cohort": cohort,
                     "source": source,
-                    "n_positive": n_positive,
-                    "n_negative": n_negative,
-                    **share(int((p <= LEVEL).sum()), len(p)),
-                    "auc": float(auc.mean()),
-                    "sd": float(auc.std(ddof=1)),
+                    "n_positive": sizes[0],
+                    "n_negative": sizes[1],
+                    **share(int((own["p"] <= LEVEL).sum()), len(own)),
+                    "auc": float(own["auc"].mean()),
+                    "sd": float(own["auc"].std(ddof=1)),
                 }
             )
     return rows
+
+
+def _deal(
+    ill: pd.DataFrame,
+    well: pd.DataFrame,
+    root: NDArray[np.float64],
+    *shifts: NDArray[np.float64],
+    levels: Mapping[str, tuple[float, ...]],
+    losses: Mapping[str, float],
+    spread: Mapping[str, float],
+    n_draws: int,
+    n_permutations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Test deals of the same patients, with and without a loss, and as many drawn people."""
+    people = Generator(root, dict(zip(levels, shifts, strict=True)), dict(levels), 0.0)
+    n_positive, n_negative = group_sizes(len(well))
+    rows = []
+    for number in range(n_draws):
+        rng = np.random.default_rng([seed, 1, number])
+        dealt = rng.permutation(well.index)
+        cohort = pd.concat([ill.loc[dealt[:n_positive]], well.loc[dealt[n_positive:]]])
+        own = pd.Series(np.repeat([1, 0], [n_positive, n_negative]), index=cohort.index)
+        how: Any = {"seed": seed + number, "n_permutations": n_permutations}
+        result = primary_test(cohort, own, **how)
+        rows.append({"source": "scans", "auc": result.auc, "p": result.p})
+        X, y = draw(people, n_positive, n_negative, losses, rng, spread=spread)
+        auc, p = quick_test(X, y, **how)
+        rows.append({"source": "generator", "auc": auc, "p": p})
+    return pd.DataFrame(rows)

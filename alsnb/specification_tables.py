@@ -10,7 +10,7 @@ from alsnb.classifiers import CLASSIFIERS
 from alsnb.narrative import NAMES
 from alsnb.specification import CHOICES, METRICS, TIE, SpecificationStudy
 from alsnb.specification_fit import NO_ORDER
-from alsnb.verdict import FEWEST
+from alsnb.verdict import FEWEST, too_few
 
 #: Scores as a page calls them, and in short.
 SCORES = {"f1": "F1-score", "balanced_accuracy": "balanced accuracy", "auc": "AUC"}
@@ -35,6 +35,8 @@ BEATING_FORMATS = {
     **dict.fromkeys(("beat it (%)", "shuffled: beat it (%)", "most in a shuffle (%)"), "{:.1f}"),
     "p of the median": "{:.2g}",
 }
+#: Share of the variance from which a choice has to do with most of it.
+MOST = 0.5
 #: What the choices leave over: it takes several of them together, or chance.
 TOGETHER = "choices in combination"
 
@@ -353,15 +355,22 @@ def _mover(alone: pd.Series, total: pd.Series) -> str:
     if total.dropna().empty:
         return "No choice moves it."
     name = str(total.idxmax())
+    own, both = alone[name], total[name]
+    choice = f"The choice of *{CHOICES[name].lower()}*"
+    if own > MOST:
+        return (
+            f"{choice} explains most of that: {100 * own:.0f} % of the variance on its own, "
+            f"{100 * both:.0f} % together with other choices."
+        )
+    hand = "has a hand in most of that" if both > MOST else "moves it more than any other"
     return (
-        f"The choice of *{CHOICES[name].lower()}* has a hand in most of that: "
-        f"{100 * alone[name]:.0f} % of the variance on its own, {100 * total[name]:.0f} % together "
-        "with other choices."
+        f"{choice} {hand}: {100 * own:.0f} % of the variance on its own, {100 * both:.0f} % "
+        f"together with other choices{'' if both > MOST else ', so no single one decides'}."
     )
 
 
 def _verdict(study: SpecificationStudy, table: pd.DataFrame) -> str:
-    if min(study.n_positive, study.n_negative) < FEWEST:
+    if too_few(study.n_positive, study.n_negative):
         return (
             f"With fewer than {FEWEST} people of one class one cannot tell whether there is more."
         )
@@ -370,13 +379,15 @@ def _verdict(study: SpecificationStudy, table: pd.DataFrame) -> str:
     if not n:
         return "Without shuffled labels the curve can't be told from chance (`spec_shuffles`)."
     floor = 1 / (1 + n)
-    p = f"p = {row['p']:.2g}, where {n} shuffles can't give less than {floor:.2g}"
+    many = "one shuffle" if n == 1 else f"{n} shuffles"
+    p = f"p = {row['p']:.2g}, where {many} can't give less than {floor:.2g}"
     if row["p"] <= 0.05:
         return f"Taken together, the AUCs are higher than shuffled labels explain ({p})."
     if row["p"] <= floor + TIE:
         return (
-            f"The median AUC is above that of every shuffle, but {n} shuffles are too few to call "
-            f"that more than chance ({p}): raise `spec_shuffles`."
+            f"The median AUC is above that of every shuffle, but {many} "
+            f"{'is' if n == 1 else 'are'} too few to call that more than chance ({p}): raise "
+            "`spec_shuffles`."
         )
     return (
         f"Taken together, these results can't be told from what shuffled labels give ({p}): an "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,13 @@ class Study(Pages):
         return Path(store).expanduser().resolve() if store else self.run_dir / "store"
 
     @classmethod
-    def from_notebook(cls, namespace: Mapping[str, Any]) -> Study:
+    def from_notebook(cls, namespace: MutableMapping[str, Any]) -> Study:
         """Open the study that a notebook's parameters describe.
 
         Parameters
         ----------
-        namespace : mapping
-            The notebook's ``globals()``.
+        namespace : mutable mapping
+            The notebook's ``globals()``; its parameters become those of the run, validated.
 
         Returns
         -------

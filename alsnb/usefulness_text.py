@@ -12,7 +12,7 @@ from alsnb.calibration import reliability
 from alsnb.classifiers import CLASSIFIERS
 from alsnb.narrative import NAMES
 from alsnb.probabilities import VARIANTS
-from alsnb.verdict import FEWEST as FEW
+from alsnb.verdict import FEWEST, too_few
 
 
 def model_name(representation: str, classifier: str) -> str:
@@ -183,11 +183,11 @@ def conclusion(
     n, n_positive = int(summary["n"].iloc[0]), int(summary["n_positive"].iloc[0])
     negative, positive = names
     counts = f"{n_positive} {positive} + {n - n_positive} {negative}"
-    if min(n_positive, n - n_positive) < FEW:
+    if too_few(n_positive, n - n_positive):
         return (
             f"**With {counts} it cannot be told** whether these probabilities mean what they say, "
             "or whether acting on them does more good than harm. The figures above show what was "
-            f"computed; with fewer than {FEW} people of a class, none of it is a finding."
+            f"computed; with fewer than {FEWEST} people of a class, none of it is a finding."
         )
     lines = [
         f"All of this rests on {counts}.",
@@ -204,13 +204,21 @@ def _on_smote(summary: pd.DataFrame, positive: str) -> str:
     own = summary[summary["protocol"] == "smote"]
     low, high = int((own["gap_upper"] < 0).sum()), int((own["gap_lower"] > 0).sum())
     start = (
-        f"Trained with SMOTE, the models say on average {own['mean'].min():.2f} to "
-        f"{own['mean'].max():.2f} where {own['observed'].iloc[0]:.2f} are {positive}: "
+        f"Trained with SMOTE, {_span(own['mean'], 'the model says', 'the models say')} on average "
+        f"where {own['observed'].iloc[0]:.2f} are {positive}: "
     )
     if not low and not high:
-        return start + "by their intervals it cannot be told whether that is too low or too high."
+        return start + "by the intervals it cannot be told whether that is too low or too high."
+    if len(own) == 1:
+        return f"{start}too {'low' if low else 'high'}, beyond what chance explains."
     parts = [f"{k} of {len(own)} too {word}" for k, word in ((low, "low"), (high, "high")) if k]
     return start + f"{' and '.join(parts)}, beyond what chance explains."
+
+
+def _span(values: pd.Series, one: str, many: str) -> str:
+    """Say what range values have, with two decimals: one number where both ends are shown alike."""
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return f"{one if len(values) == 1 else many} {low if low == high else f'{low} to {high}'}"
 
 
 def _on_repair(summary: pd.DataFrame) -> str:
@@ -231,7 +239,8 @@ def _on_skill(summary: pd.DataFrame) -> str:
     whole = len(summary)
     text = (
         f"Against giving everybody the same probability, the share in the training fold, "
-        f"{len(better)} of {whole} have a better Brier score beyond chance and {len(worse)} a worse"
+        f"{len(better)} of {whole} {'has' if len(better) == 1 else 'have'} a better Brier score "
+        f"beyond chance and {len(worse)} a worse"
     )
     if worse.empty:
         return f"{text} one; of the rest it cannot be told."
@@ -267,10 +276,24 @@ def _on_costs(costs: pd.DataFrame, ratio: float, share: float, positive: str) ->
     rule = f"calling {'everybody' if ratio * share > 1 - share else 'nobody'} {positive}"
     unit = "one false alarm" if ratio == 1 else f"{ratio:g} false alarms"
     same = int(np.isclose(tuned["relative"], 1).sum())
-    low, high = own["relative"].min(), own["relative"].max()
+    low, high = f"{own['relative'].min():.1f}", f"{own['relative'].max():.1f}"
+    times = low if low == high else f"{low} to {high}"
+    start = f"With a missed {positive} as dear as {unit}, the best rule without a scan is {rule}. "
+    if len(tuned) == 1:
+        than = "less than" if better else "more than" if worse else "exactly as much as"
+        sure = "" if same else " beyond chance"
+        tells = (
+            f"Thresholds tuned in the training folds cost {than} that{sure}."
+            if same or better or worse
+            else "Whether thresholds tuned in the training folds cost more or less cannot be told."
+        )
+    else:
+        tells = (
+            f"Thresholds tuned in the training folds cost exactly as much in {same} of "
+            f"{len(tuned)} models, less beyond chance in {better}, more beyond chance in {worse}."
+        )
+    whose = "the model" if len(own) == 1 else "a model"
     return (
-        f"With a missed {positive} as dear as {unit}, the best rule without a scan is {rule}. "
-        f"Thresholds tuned in the training folds cost exactly as much in {same} of {len(tuned)} "
-        f"models, less beyond chance in {better}, more beyond chance in {worse}. Calling as the "
-        f"model trained with SMOTE does costs {low:.1f} to {high:.1f} times as much as {rule}."
+        f"{start}{tells} Calling as {whose} trained with SMOTE does costs {times} times as much as "
+        f"{rule}."
     )

@@ -4,13 +4,14 @@ The rule is laid down before any result is seen. The evidence is one declared an
 representation, :func:`alsnb.primary_test.primary_test`; its p-values are adjusted by Holm's
 method. Then, in this order:
 
-1. *Cannot tell*, if the cohort is too small to decide: the AUC that the strictest of the tests
+1. *Cannot tell*, if the cohort is too small to decide: the AUC that the weakest of the tests
    finds with 80 % power is above the smallest AUC worth finding (0.75 unless set otherwise, at
-   which about a third of each group still falls on the wrong side). A small p-value changes
-   nothing then, because in so few people only an exaggerated AUC reaches one (Button et al.
-   2013).
+   which about a third of each group still falls on the wrong side). What a test finds is taken
+   from its own permutations. A small p-value changes nothing then, because in so few people only
+   an exaggerated AUC reaches one (Button et al. 2013).
 2. *A difference*, if an adjusted p-value is at most 0.05.
-3. *No evidence*, if every interval ends below the smallest AUC worth finding.
+3. *No evidence*, if every interval ends below the smallest AUC worth finding. That is about
+   models: what the features hold beyond what a cohort of this size can learn stays open.
 4. *Cannot tell* otherwise: nothing found, nothing excluded.
 """
 
@@ -22,11 +23,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
 from alsnb.comparison import holm
 from alsnb.errors import ParameterError
+
+Floats = NDArray[np.float64]
 
 #: Level of all tests together, and power that a cohort must have.
 ALPHA, POWER = 0.05, 0.8
@@ -48,6 +52,8 @@ class Tested(Protocol):
     @property
     def upper(self) -> float: ...  # noqa: D102
     @property
+    def null(self) -> Floats: ...  # noqa: D102
+    @property
     def n_positive(self) -> int: ...  # noqa: D102
     @property
     def n_negative(self) -> int: ...  # noqa: D102
@@ -66,9 +72,10 @@ class Verdict:
     text : str
         In one or two sentences, with the numbers.
     table : pandas.DataFrame
-        representation (as shown), n_positive, n_negative, auc, lower, upper, p, p_holm.
+        representation (as shown), n_positive, n_negative, auc, lower, upper, p, detectable (AUC
+        that the test finds with 80 % power), p_holm.
     detectable : float
-        AUC that the strictest test finds with 80 % power.
+        The largest of these.
     """
 
     kind: Literal["difference", "no_evidence", "cannot_tell"]
@@ -100,25 +107,52 @@ def hanley_mcneil_se(auc: float, n_positive: int, n_negative: int) -> float:
     return float(np.sqrt(variance))
 
 
-def detectable_auc(
-    n_positive: int, n_negative: int, *, alpha: float = ALPHA, power: float = POWER
-) -> float:
-    """Give the AUC that a one-sided test against 0.5 finds with a given power.
+def too_few(n_positive: int, n_negative: int) -> bool:
+    """Whether people are too few for any word on a difference: the rule of every chapter.
 
     Parameters
     ----------
     n_positive, n_negative : int
+        People behind a number.
+
+    Returns
+    -------
+    bool
+        Fewer than `FEWEST` of one group.
+    """
+    return min(n_positive, n_negative) < FEWEST
+
+
+def detectable_auc(
+    null: Floats,
+    n_positive: int,
+    n_negative: int,
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> float:
+    """Give the AUC of fitted models that a permutation test finds with a given power.
+
+    The spread of a cross-validated AUC is larger than that of one fixed score, for the models of
+    a fold differ and share people; only the test's own permutations know by how much.
+
+    Parameters
+    ----------
+    null : numpy.ndarray, shape (permutations,)
+        AUCs of the test under permuted labels.
+    n_positive, n_negative : int
         People.
     alpha : float, default 0.05
-        Level of the test.
+        Level of the one-sided test.
     power : float, default 0.8
         Wanted.
 
     Returns
     -------
     float
-        By the normal approximation, with the exact variance of a rank test where there is no
-        effect and `hanley_mcneil_se` where there is one; 1 where no AUC is large enough.
+        The AUC that the test needs for a p-value of `alpha`, and above it the normal quantile of
+        `power` times the spread: that under permuted labels, or `hanley_mcneil_se` where it is
+        larger. 1 where no AUC is large enough, or the permutations are too few for such a p.
 
     Raises
     ------
@@ -128,13 +162,18 @@ def detectable_auc(
     m, n = n_positive, n_negative
     if min(m, n) < 1:
         raise ParameterError(f"there are {m} positive and {n} negative people; expected some")
-    critical = 0.5 + norm.ppf(1 - alpha) * np.sqrt((m + n + 1) / (12 * m * n))
+    # p = (1 + permuted AUCs as large) / (1 + permutations), so many may be as large.
+    allowed = int(np.floor(alpha * (1 + len(null)) + 1e-9)) - 1
+    if allowed < 0 or len(null) < 2:
+        return 1.0
+    critical = float(np.sort(null)[::-1][allowed])
+    spread, z = float(np.std(null, ddof=1)), float(norm.ppf(power))
 
     def short(auc: float) -> float:
-        return critical + norm.ppf(power) * hanley_mcneil_se(auc, m, n) - auc
+        return critical + z * max(spread, hanley_mcneil_se(auc, m, n)) - auc
 
     top = 1 - 1e-9
-    return 1.0 if short(top) >= 0 else float(brentq(short, 0.5, top))
+    return 1.0 if short(top) >= 0 else float(brentq(short, 0.0, top))
 
 
 def judge(
@@ -170,31 +209,32 @@ def judge(
     """
     if not tests:
         raise ParameterError("no test to judge by")
+    alpha = ALPHA / len(tests)
     rows = [
         {"representation": (names or {}).get(name, name)}
         | {k: getattr(t, k) for k in ("n_positive", "n_negative", "auc", "lower", "upper", "p")}
+        | {"detectable": detectable_auc(t.null, t.n_positive, t.n_negative, alpha=alpha)}
         for name, t in tests.items()
     ]
     table = pd.DataFrame(rows).assign(p_holm=holm([float(t.p) for t in tests.values()]))
     m, n = int(table["n_positive"].min()), int(table["n_negative"].min())
-    detectable = detectable_auc(m, n, alpha=ALPHA / len(table))
+    detectable = float(table["detectable"].max())
+    # Rounded up, and compared as shown: no sentence may contradict its own numbers.
+    finds, reach = _up(detectable), _up(float(table["upper"].fillna(1.0).max()))
     found = table[table["p_holm"] <= ALPHA].sort_values("auc", ascending=False)
     people = f"{m} {positive} and {n} {negative}"
     highest = table.iloc[int(table["auc"].to_numpy().argmax())]
-    # An interval that is missing excludes nothing.
-    reach = float(table["upper"].fillna(1.0).max())
     small = _p(float(table["p_holm"].min()))
     after = f" after correction for {len(table)} representations" if len(table) > 1 else ""
-    if detectable > useful or min(m, n) < FEWEST:
-        finds = f"an AUC of {detectable:.2f} or more" if detectable < 1 else "no AUC at all"
-        least = (
-            f"fewer than {FEWEST} of one group decide nothing here" if min(m, n) < FEWEST else ""
-        )
-        reason = least or f"an AUC worth finding starts at {useful:.2f}"
+    best_of = " at best" if len(table) > 1 else ""
+    starts = f"an AUC worth finding starts at {useful:.4g}"
+    if finds > useful or too_few(m, n):
+        least = f"fewer than {FEWEST} of one group decide nothing here"
+        what = f"models with an AUC of {finds:.2f} or more" if finds < 1 else "no model at all"
         text = (
             f"These people are too few to decide: with {people}, the declared test would find "
-            f"{finds} with 80 % power, and {reason}. It gives {_auc(highest)} at best, p "
-            f"{small}{after}."
+            f"{what} with 80 % power, and {least if too_few(m, n) else starts}. It gives "
+            f"{_auc(highest)}{best_of}, p {small}{after}."
         )
         if len(found):
             text += (
@@ -212,20 +252,28 @@ def judge(
             f"{negative} it ranks the right one higher, where chance does so in 50."
         )
         return Verdict("difference", "there is a difference", text, table, detectable)
-    evidence = f"smallest p {small}{after}; {_auc(highest)} at best"
+    evidence = f"{'smallest p' if best_of else 'p'} {small}{after}; {_auc(highest)}{best_of}"
     nothing = f"the declared test finds no difference ({evidence})"
+    # An interval that is missing excludes nothing.
     if reach < useful:
+        which = "these features" if len(table) == 1 else f"these {len(table)} sets of features"
         text = (
-            f"In {people}, {nothing}. An effect larger than an AUC of "
-            f"{max(reach, detectable):.2f} would have shown: intervals end at {reach:.2f}, and an "
-            f"AUC of {detectable:.2f} would have been found with 80 % power."
+            f"In {people}, {nothing}. Models of {which} that a cohort of this size can train, as "
+            f"good as an AUC of {max(reach, finds):.2f}, are excluded: intervals end at "
+            f"{reach:.2f}, and such models would have been found with 80 % power from "
+            f"{finds:.2f} on. What more people could learn from the same features is not."
         )
         return Verdict("no_evidence", "no evidence of a difference", text, table, detectable)
     text = (
-        f"In {people}, {nothing}, but it doesn't rule out one worth having: an interval reaches "
-        f"up to {reach:.2f}, and an AUC worth finding starts at {useful:.2f}."
+        f"In {people}, {nothing}, but it doesn't rule out models worth having: an interval "
+        f"reaches up to {reach:.2f}, and {starts}."
     )
     return Verdict("cannot_tell", "one cannot tell", text, table, detectable)
+
+
+def _up(value: float) -> float:
+    """Round up to two decimals."""
+    return float(np.ceil(np.round(100 * value, 6)) / 100)
 
 
 def f1_sentence(
@@ -254,15 +302,20 @@ def f1_sentence(
     difference = f1 - always
     shown = f"{difference:+.3f}".replace("-", "−")
     bounds = f"{lower:+.3f} to {upper:+.3f}".replace("-", "−")
+    one = n_models == 1
     start = (
-        f"Of {n_models} models, {best} has the highest F1, {f1:.3f}, where calling everybody "
+        f"{'The one model' if one else f'Of {n_models} models'}, {best}{',' if one else ''} has "
+        f"{'an F1 of' if one else 'the highest F1,'} {f1:.3f}, where calling everybody "
         f"positive has {always:.3f}: {shown} (95 % interval {bounds})"
     )
+    whose = "it" if one else f"the best of {n_models}"
     if difference <= 0:
-        return start + ", so none beats a rule that never looks at a scan."
+        return f"{start}, so {'it does not beat' if one else 'none beats'} " + (
+            "a rule that never looks at a scan."
+        )
     if p <= ALPHA:
-        return start + f", more than the best of {n_models} would lead by chance (p {_p(p)})."
-    return start + f"; the best of {n_models} leads by as much by chance alone with p {_p(p)}."
+        return start + f", more than {whose} would lead by chance (p {_p(p)})."
+    return start + f"; {whose} leads by as much by chance alone with p {_p(p)}."
 
 
 def _auc(row: pd.Series) -> str:
@@ -272,4 +325,6 @@ def _auc(row: pd.Series) -> str:
 
 
 def _p(p: float) -> str:
+    if p > ALPHA >= round(p, 3):
+        return f"just above {ALPHA:g}"
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"

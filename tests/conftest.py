@@ -50,7 +50,6 @@ SMALL_RUN = {
     "power_permutations": 19,
     "usefulness_representations": ["radiomics"],
     "usefulness_classifiers": ["svm_linear"],
-    "usefulness_step_people": 4,
     "usefulness_draws": 100,
     "n_jobs": 2,
     "profile": "test",

@@ -8,6 +8,8 @@ from matplotlib.collections import FillBetweenPolyCollection
 from alsnb import control_figures, control_words, controls, null_study
 from alsnb.controls import Controls
 from alsnb.null_study import NullStudy
+from alsnb.primary_test import primary_test
+from alsnb.switch_cohorts import Cohort
 
 
 def made_up_null(hits=10, of=200, f1=(0.91, 0.90, 0.80)):
@@ -128,3 +130,27 @@ def test_words_on_known_cohorts_follow_the_truth(cohort, lost, p, words):
     known = pd.DataFrame([row])
     assert words in control_words.found(Controls(made_up_null(), known, None))
     assert controls.known_table(known).loc[0, "found"] == ("yes" if p <= 0.05 else "no")
+
+
+def test_known_truths_are_tested_once_and_found_again(tmp_path):
+    rng = np.random.default_rng(1)
+    ids = pd.Index([f"sub-{i:02d}" for i in range(30)], name="participant_id")
+    labels = pd.Series(np.repeat([1, 0], [20, 10]), index=ids)
+    lost = {"precentral_lost": 0.6, "cortical_lost": 0.1}
+    tables = {k: pd.DataFrame(rng.normal(size=(30, 4)), ids).add_prefix("f") for k in ("a", "b")}
+    cohorts = {
+        "null": Cohort({"radiomics": tables["a"]}, labels, dict.fromkeys(lost, 0.0)),
+        "planted": Cohort({"radiomics": tables["b"]}, labels, lost),
+    }
+    how = {"seed": 3, "n_permutations": 39, "progress": False}
+    found = controls.known_truth(cohorts, tmp_path, **how)
+    expected = primary_test(tables["b"], labels, seed=3, n_permutations=39)
+    row = found.set_index("cohort").loc["planted"]
+    assert (row["auc"], row["p"]) == (expected.auc, expected.p)
+    assert (row["precentral_lost"], row["n_negative"]) == (0.6, 10)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(kept) == 2
+    pd.testing.assert_frame_equal(controls.known_truth(cohorts, tmp_path, **how), found)
+    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    controls.known_truth(cohorts, tmp_path, **how | {"seed": 4})
+    assert len(list(tmp_path.iterdir())) == 4

@@ -86,3 +86,9 @@ def test_counts_by_group_hide_small_ones_and_their_partners():
     assert found["mimic"].tolist() == [disclosure.HIDDEN] * 3
     pd.testing.assert_frame_equal(disclosure.by_group(table[:1], 100), table[:1])
     pd.testing.assert_frame_equal(disclosure.by_group(table), table)
+
+
+def test_people_of_unknown_age_and_sex_have_no_counts():
+    table = people((20, 12), 5).assign(age=np.nan, sex=None)
+    assert disclosure.counts(table, 10).empty
+    assert disclosure.table1(table, 10).empty

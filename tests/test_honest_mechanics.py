@@ -18,6 +18,8 @@ SIZES = {
     "honest_seeds": 2,
     "honest_draws": 100,
     "primary_permutations": 99,
+    "null_cohorts": 20,
+    "useful_auc": 0.85,  # 60 people are too few for the usual 0.75
     "n_jobs": 1,
 }
 
@@ -119,6 +121,57 @@ def test_words_follow_the_numbers(made):
     other = honest_tables.story(replace(found, tests=one, verdict=small))
     assert other.startswith("**The verdict: one cannot tell.** Too few.")
     assert "1 of 2 tests has an adjusted p of at most 0.05 (Radiomics + Knn)" in other
+
+
+def compared(delong, t):
+    pair = {"a": ("radiomics", "knn"), "b": ("dl7", "knn")}
+    rows = [("DeLong", "auc", delong), ("corrected t", "auc", t), ("corrected t", "f1", 0.5)]
+    return pd.DataFrame([pair | {"test": k, "metric": m, "p_holm": p} for k, m, p in rows])
+
+
+def test_a_difference_between_models_needs_both_tests(made):
+    found, _ = made
+    both = honest_tables.differences(replace(found, comparisons=compared(0.01, 0.02)))
+    assert "a difference holds between Radiomics + Knn and DL7 + Knn in AUC." in both
+    assert "by itself" not in both
+    alone = honest_tables.differences(replace(found, comparisons=compared(0.01, 0.2)))
+    assert "no difference holds." in alone
+    assert "finds 1 more by itself: that is not enough" in alone
+    # How often DeLong's test does so where there is nothing stands beside it.
+    assert "On 20 cohorts of this size" in alone
+    counts = found.predictions.drop_duplicates("participant_id")
+    few = counts[counts["y_true"] == 0]["participant_id"].tolist()[9:]
+    nine = found.predictions[~found.predictions["participant_id"].isin(few)]
+    said = honest_tables.differences(
+        replace(found, predictions=nine, comparisons=compared(0.01, 0.01))
+    )
+    assert said.endswith("nothing is decided: there are fewer than 10 people of one class.")
+
+
+def test_a_verdict_without_a_difference_names_the_losses_found(made, tmp_path):
+    found, _ = made
+    table = pd.DataFrame(
+        [
+            ("Radiomics", "precentral grey matter", 0.0, "6 (1 to 17) %", "10 (3 to 22) %"),
+            ("Radiomics", "precentral grey matter", 60.0, "18 (9 to 31) %", "90 (78 to 97) %"),
+            ("DL7", "precentral grey matter", 60.0, "8 (2 to 19) %", "80 (66 to 90) %"),
+            ("Radiomics", "all cortical grey matter", 15.0, np.nan, "95 (85 to 99) %"),
+        ],
+        columns=["representation", "lost of", "lost (%)", "found, n = 120", "found, n = 654"],
+    )
+    said = honest_tables.losses(table, 90)
+    assert "120 in a cohort" in said
+    assert "60 % of precentral grey matter in no more than 18 % of cohorts (from Radiomics)" in said
+    assert "cortical" not in said  # not drawn at this size
+    assert "95 % of cohorts (from Radiomics)" in honest_tables.losses(table, 600)
+    assert honest_tables.losses(table, 60) == ""  # 120 people say nothing of 60
+    table = table.rename(columns={"found, n = 120": "found, n = 60"})
+    said = honest_tables.losses(table, 60)
+    table.to_csv(tmp_path / "power.csv", index=False)
+    small = replace(found.verdict, kind="cannot_tell")
+    assert said in honest_tables.story(replace(found, verdict=small), tmp_path)
+    assert said not in honest_tables.story(found, tmp_path)
+    assert honest_tables.losses(table[["representation"]], 60) == ""
 
 
 def test_figures_show_every_model(made):

@@ -41,47 +41,89 @@ MODELS = {
 }
 
 
-def made(names=("mimic", "ALS")):
-    return interactive.widget(
-        interactive.curves(record()), models=MODELS, names=names, counts=(19, 101)
-    )
+def made(names=("mimic", "ALS"), at_least=7):
+    found = interactive.curves(record(), at_least=at_least)
+    return interactive.widget(found, models=MODELS, names=names, counts=(19, 101))
 
 
-def test_a_curve_is_near_the_people_and_never_rises():
-    for scores in (POSITIVE, NEGATIVE):
-        curve = interactive.share_called(scores, 5)
-        assert curve[0] == 1
-        assert (np.diff(curve) <= 1e-12).all()
-        exact = (scores[:, None] >= interactive.GRID).mean(axis=0)
-        # Between two groups' means the curve is straight, so it is at most the larger group off.
-        assert np.abs(curve - exact).max() <= 9 / len(scores)
+def people_called(label, threshold, model="rf"):
+    own = record()
+    own = own[(own["classifier"] == model) & (own["y_true"] == label)]
+    return int((own["score"] >= threshold).sum())
 
 
-def test_no_single_score_decides_a_curve():
-    """People who swap scores within a group, its sum kept, leave the curve as it is."""
-    scores = np.sort(NEGATIVE)
-    before = interactive.share_called(scores, 5)
-    other = scores.copy()
-    other[1:4] = scores[1:4].mean() + np.array([-1, 0, 1]) * 1e-3
-    # The same mean in another summation order.
-    assert interactive.share_called(other, 5) == pytest.approx(before, abs=1e-12)
-    # As few straight pieces as groups of five allow: three inner knots, two ends.
-    bends = np.abs(np.diff(before, 2)) > 1e-9
-    groups = 19 // 5
-    assert bends.sum() <= 2 * (groups + 2)
+def test_a_simulated_cohorts_numbers_are_its_peoples_at_every_threshold():
+    found = interactive.curves(record())
+    assert set(found.deviation.values()) == {0.0}
+    assert found.table["exact"].all()
+    for row in found.table.itertuples():
+        ill = people_called(1, row.threshold, row.classifier) / 101
+        well = 1 - people_called(0, row.threshold, row.classifier) / 19
+        # The table has six decimals.
+        assert (row.sensitivity, row.specificity) == pytest.approx((ill, well), abs=5e-7)
+    assert "those of the people themselves: the cohort is simulated" in made(at_least=0).html
+
+
+def test_a_real_cohorts_numbers_are_its_peoples_at_knots_and_hold_them_between():
+    found = interactive.curves(record(), at_least=7)
+    for (_, _, model), own in found.knots.items():
+        for label, known in zip((1, 0), own, strict=True):
+            assert known[0] == (0, 101 if label else 19)
+            assert all(people_called(label, interactive.GRID[i], model) == n for i, n in known)
+            # Nobody can be singled out: groups of 7 or more between knots, and beyond the last.
+            counts = [n for _, n in known]
+            assert min(a - b for a, b in zip(counts, counts[1:], strict=False)) >= 7
+            assert counts[-1] == 0 or counts[-1] >= 7
+    # Both classes have knots at 0 and 1 at least, and the positive one at more.
+    assert found.table["exact"].sum() >= 4
+    off = 0.0
+    for row in found.table.itertuples():
+        ill = people_called(1, row.threshold, row.classifier) / 101
+        well = 1 - people_called(0, row.threshold, row.classifier) / 19
+        least = row.sensitivity_least, row.specificity_least
+        most = row.sensitivity_most, row.specificity_most
+        for value, low, high in zip((ill, well), least, most, strict=True):
+            assert low - 5e-7 <= value <= high + 5e-7
+        off = max(off, abs((row.sensitivity + row.specificity - ill - well) / 2))
+        if row.exact:
+            assert (row.sensitivity, row.specificity) == pytest.approx((ill, well), abs=5e-7)
+        shown = interactive.interval_between(least, most, 0.84, 101, 19)
+        for name, (low, high) in interactive.interval(ill, well, 0.84, 101, 19).items():
+            if low == low:  # else nobody is called so
+                # Six decimals of two shares, and what a ratio of small shares makes of them.
+                assert shown[name][0] <= low + 1e-5
+                assert shown[name][1] >= high - 1e-5
+    assert found.deviation["balanced_accuracy"] == pytest.approx(off, abs=1e-6)
+    assert f"{off:.3f} in balanced accuracy" in made().html
+
+
+def test_people_who_swap_scores_between_knots_leave_the_curve_as_it_is():
+    before = interactive.knots(NEGATIVE, 5)
+    places = interactive.GRID[[i for i, _ in before]]
+    moved = np.sort(NEGATIVE)
+    inside = [v for v in moved if places[1] <= v < places[2]]
+    middle = (places[1] + places[2] - 0.01) / 2
+    # All of a group but those next to its ends gather in its middle.
+    moved[np.isin(moved, inside[1:-1])] = middle
+    assert len(inside) >= 5
+    assert interactive.knots(moved, 5)[:2] == before[:2]
+    assert interactive.knots(moved, 0) != interactive.knots(NEGATIVE, 0)
 
 
 def test_equal_scores_stay_together_and_few_people_have_no_curve():
-    curve = interactive.share_called(np.full(12, 0.6), 5)
-    assert curve[50] == pytest.approx(1)
-    assert curve[70] == pytest.approx(0)
+    assert interactive.knots(np.full(12, 0.6), 5) == [(0, 12), (100, 0)]
+    certain = interactive.knots(np.r_[np.linspace(0.1, 0.5, 10), np.ones(3)], 5)
+    # Three people have 1, and are not shown as three.
+    assert all(n >= 5 for _, n in certain)
+    assert interactive.shares(np.r_[np.linspace(0.1, 0.5, 10), np.ones(3)], 5)[1][-1] == 0
     with pytest.raises(ParameterError, match="too few"):
-        interactive.share_called(np.linspace(0, 1, 9), 5)
+        interactive.knots(np.linspace(0, 1, 9), 5)
     few = record()
     few = few[
         (few["y_true"] == 1) | few["participant_id"].isin([f"sub-0{i:03d}" for i in range(9)])
     ]
-    assert interactive.curves(few).empty
+    assert not len(interactive.curves(few, at_least=5))
+    assert interactive.curves(few, at_least=5).table.empty
 
 
 def test_scores_are_those_of_people_in_these_shares():
@@ -127,7 +169,9 @@ def test_only_aggregates_are_in_the_page():
     page = made().html
     data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.S)[1])
     assert set(data) == {"models", "names", "n", "measures"}
-    assert all(len(m["sensitivity"]) == len(m["specificity"]) == 101 for m in data["models"])
+    assert all(set(m) == {"label", "called"} for m in data["models"])
+    # Counts at knots, of groups of people.
+    assert all(len(m["called"]["negative"]) <= 1 + 19 // 7 for m in data["models"])
     assert "sub-" not in page
     assert not re.search(r'(src|href)="(?!#)', page)
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
@@ -145,26 +189,35 @@ def test_names_are_text_wherever_they_stand():
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def browser():
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium: install Debian's package to run the browser tests")
     from playwright.sync_api import sync_playwright
 
-    file = tmp_path_factory.mktemp("page") / "calculator.html"
-    text = made().html
-    file.write_text(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
-        f"content='width=device-width'><title>Calculator</title><body>{text}</body></html>",
-        encoding="utf-8",
-    )
     flags = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=[f"--{flag}" for flag in flags.split()]
         )
-        yield browser, file.as_uri()
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    return browser, written(tmp_path_factory, 7)
+
+
+def written(tmp_path_factory, at_least):
+    file = tmp_path_factory.mktemp("page") / "calculator.html"
+    text = made(at_least=at_least).html
+    file.write_text(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
+        f"content='width=device-width'><title>Calculator</title><body>{text}</body></html>",
+        encoding="utf-8",
+    )
+    return file.as_uri()
 
 
 def opened(page, **options):
@@ -184,13 +237,17 @@ def shown(tab, what="model"):
     return {n: tab.locator(f'[data-{what}="{n}"]').inner_text() for n in interactive.MEASURES}
 
 
-def expected(model, threshold, prevalence):
-    table = interactive.curves(record())
-    own = table[(table["classifier"] == model) & (table["threshold"] == threshold)].iloc[0]
-    sens, spec = own["sensitivity"], own["specificity"]
-    values = interactive.at(sens, spec, prevalence)
-    spans = interactive.interval(sens, spec, prevalence, 101, 19)
-    return values, spans
+def expected(model, threshold, prevalence, at_least=7):
+    parts = record()
+    parts = parts[parts["classifier"] == model]
+    step = round(100 * threshold)
+    yes, no = (
+        interactive.shares(parts.loc[parts["y_true"] == label, "score"], at_least)[:, step]
+        for label in (1, 0)
+    )
+    values = interactive.at(yes[0], 1 - no[0], prevalence)
+    ends = (yes[1], 1 - no[2]), (yes[2], 1 - no[1])
+    return values, interactive.interval_between(*ends, prevalence, 101, 19)
 
 
 def near(text, value):
@@ -198,12 +255,15 @@ def near(text, value):
     return text == "–" if np.isnan(value) else abs(float(text) - value) <= 0.00051
 
 
-def compare(tab, model, threshold, prevalence):
-    values, spans = expected(model, threshold, prevalence)
+def compare(tab, model, threshold, prevalence, at_least=7):
+    values, spans = expected(model, threshold, prevalence, at_least)
     for name, text in shown(tab).items():
         assert near(text, values[name]), (name, text, values[name])
     for name, text in shown(tab, "interval").items():
-        low, high = text.split(" to ")
+        low, _, high = text.partition(" to ")
+        if text == "–":
+            assert np.isnan(values[name])
+            continue
         assert near(low, spans[name][0]), name
         assert near(high, spans[name][1]), name
     everybody = interactive.at(1, 0, prevalence)
@@ -227,6 +287,25 @@ def test_sliders_move_the_numbers_without_a_network(page):
     tab.get_by_label(re.compile("^Model")).select_option(label="Radiomics + Knn: SMOTE")
     compare(tab, "knn", 0.62, 0.10)
     assert not tab.problems
+    tab.context.close()
+
+
+def test_the_page_shows_the_people_themselves_where_nobody_is_real(browser, tmp_path_factory):
+    tab = opened((browser, written(tmp_path_factory, 0)))
+    for threshold in (0.3, 0.5, 0.7, 1.0):
+        tab.get_by_label(re.compile("^Threshold")).fill(f"{threshold:g}")
+        compare(tab, "rf", threshold, 0.84, at_least=0)
+        cleared = 1 - people_called(0, threshold) / 19
+        assert near(shown(tab)["specificity"], cleared)
+    assert not tab.problems
+    tab.context.close()
+
+
+def test_the_page_shows_every_threshold_as_the_package_does(page):
+    tab = opened(page)
+    for threshold in np.linspace(0.05, 1, 20):
+        tab.get_by_label(re.compile("^Threshold")).fill(f"{threshold:.2f}")
+        compare(tab, "rf", float(f"{threshold:.2f}"), 0.84)
     tab.context.close()
 
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,21 @@ def test_papermill_alone_from_another_directory(small_run, tmp_path):
     # leave the small run as it was
     params = json.loads((small_run / "run.json").read_text(encoding="utf-8"))["parameters"]
     run.run(parameters.validate(params), asked=["03"], progress=False)
+
+
+@pytest.mark.xdist_group("run")
+def test_papermill_takes_one_of_a_list_and_a_whole_list_as_text(small_run, tmp_path):
+    """`-p NAME value` gives a text; the notebook's own cells use what the run uses."""
+    own = tmp_path / "own"
+    shutil.copytree(small_run, own)
+    source = next(s for s in SOURCES if s.stem.startswith("14_"))
+    command = [sys.executable, "-m", "papermill", str(source), str(tmp_path / "out.ipynb")]
+    command += ["-p", "run_dir", str(own), "-p", "usefulness_classifiers", "knn"]
+    command += ["-p", "usefulness_representations", '["radiomics"]']
+    done = subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    shown = pd.read_csv(own / "tables" / "calibration.csv")
+    assert set(shown["model"]) == {"Radiomics + Knn"}
 
 
 def test_a_misspelt_papermill_parameter_raises(tmp_path):

@@ -150,12 +150,40 @@ def test_notebook_parameters_remember_the_run(tmp_path):
     assert parameters.from_notebook(injected).seed == 42
 
 
+def test_a_notebooks_names_hold_what_the_run_uses(tmp_path):
+    """A cell that reads a raw name gets the validated value: a list, or the run folder's own."""
+    (tmp_path / "run.json").write_text('{"parameters": {"minimum_cell": 5}}')
+    cells = [
+        "",
+        f"run_dir = {str(tmp_path)!r}\nrepresentations = ['dl7', 'dl8']\nminimum_cell = 10",
+        "# Parameters\nclassifiers = '[\"knn\", \"rf\"]'\nrepresentations = 'radiomics'",
+        "other = 1\nrun_dir2 = 2",
+        "call()",
+    ]
+    namespace = {"In": cells, "run_dir": str(tmp_path), "minimum_cell": 10, "other": 1}
+    namespace |= {"classifiers": '["knn", "rf"]', "representations": "radiomics", "run_dir2": 2}
+    before = set(namespace)
+    namespace["run"] = "a module, say"  # named like a parameter, but assigned by no cell
+    with pytest.raises(ParameterError, match="unknown parameter 'other'"):
+        parameters.from_notebook(namespace)
+    cells[3] = "pass"
+    parameters.from_notebook(namespace)
+    assert namespace["classifiers"] == ["knn", "rf"]
+    assert namespace["representations"] == ["radiomics"]
+    assert namespace["minimum_cell"] == 5
+    assert namespace["run"] == "a module, say"
+    assert set(namespace) - {"run"} == before
+
+
 def test_a_run_folder_keeps_its_cohort(tmp_path):
     record = {"parameters": {"bids_root": "/data/study"}}
     (tmp_path / "run.json").write_text(json.dumps(record))
     cells = ["", f"run_dir = {str(tmp_path)!r}\nbids_root = ''", "call()"]
     namespace = {"In": cells, "run_dir": str(tmp_path), "bids_root": ""}
     assert parameters.from_notebook(namespace).bids_root == "/data/study"
+    # The notebook's own name now holds what the run uses.
+    assert namespace["bids_root"] == "/data/study"
     cells.insert(2, "# Parameters\nbids_root = ''")
+    namespace["bids_root"] = ""
     with pytest.raises(ParameterError, match="holds a run on /data/study, not on simulated"):
         parameters.from_notebook(namespace)

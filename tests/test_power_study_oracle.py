@@ -8,8 +8,9 @@ from sklearn.covariance import LedoitWolf
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
-from alsnb import control_words, controls, power_bank, power_generator, power_study
+from alsnb import control_words, controls, parameters, power_bank, power_generator, power_study
 from alsnb.errors import ParameterError
+from alsnb.extractors import EmbeddingExtractor
 from alsnb.power_bank import Bank
 from alsnb.power_generator import Generator
 from alsnb.primary_test import quick_test
@@ -201,7 +202,32 @@ def test_a_second_call_reads_and_more_draws_keep_the_first(study):
     pd.testing.assert_frame_equal(again.power, found.power)
 
 
-def test_scans_are_dealt_out_again_and_compared():
+def test_the_bank_sees_through_the_runs_own_network(tmp_path):
+    heads = [power_bank.Head(i, 60.0, "F", "none", 0.0) for i in range(2)]
+    how = {"voxel_mm": 8.0, "representations": ("radiomics", "dl7"), "progress": False}
+    plain = power_bank.make(heads, tmp_path, **how)
+    other = EmbeddingExtractor(batch_norm="batch")
+    made = power_bank.make(heads, tmp_path, embedding=other, **how)
+    assert len(list(tmp_path.iterdir())) == 4  # a head is kept apart for each network
+    pd.testing.assert_frame_equal(made.tables["radiomics"], plain.tables["radiomics"])
+    assert not np.allclose(made.tables["dl7"], plain.tables["dl7"])
+    asked = power_study.settings(parameters.validate({"weights": "adnet", "batch_norm": "batch"}))
+    assert asked.embedding() == EmbeddingExtractor("adnet", "batch", "auto")
+
+
+def test_the_shape_of_features_is_known_for_normal_and_exponential_people():
+    rng = np.random.default_rng(0)
+    heads = pd.DataFrame([power_bank.Head(i, 60.0, "F", "none", 0.0) for i in range(4000)])
+    values = {"radiomics": rng.standard_normal((4000, 9)), "dl7": rng.exponential(size=(4000, 9))}
+    tables = {k: pd.DataFrame(v).assign(still=1.0) for k, v in values.items()}
+    bank = Bank(heads, tables)
+    # An exponential has skewness 2 and excess kurtosis 6; the median over 9 features of 4000 people
+    # has a standard error of about 0.05 and 0.5.
+    assert power_bank.shape(bank, "dl7") == pytest.approx({"skew": 2, "kurtosis": 6}, rel=0.25)
+    assert power_bank.shape(bank, "radiomics") == pytest.approx({"skew": 0, "kurtosis": 0}, abs=0.1)
+
+
+def test_scans_are_dealt_out_again_and_compared(tmp_path):
     bank = made_up_bank(n_people=80, n_paired=80, seed=5)
     made = power_generator.generator(bank, "radiomics")
     heads, table = bank.heads, bank.tables["radiomics"]
@@ -213,7 +239,11 @@ def test_scans_are_dealt_out_again_and_compared():
                for n, k in (("null", "none"), ("planted", "focal"))}  # fmt: skip
     planted = Planted(precentral_loss=0.6, precentral_loss_sd=0, cortical_loss=0,
                       cortical_loss_sd=0)  # fmt: skip
-    rows = pd.DataFrame(power_study._check("radiomics", made, cohorts, planted, SMALL))
+    rows = pd.DataFrame(power_study._check("radiomics", made, cohorts, planted, SMALL, tmp_path))
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = power_study._check("radiomics", made, cohorts, planted, SMALL, tmp_path, n_jobs=2)
+    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    pd.testing.assert_frame_equal(rows, pd.DataFrame(again))
     by = rows.set_index(["cohort", "source"])
     assert (rows["n_positive"] == 67).all()
     # normal people: both sources agree within 4 standard errors of the means of the deals
@@ -222,7 +252,7 @@ def test_scans_are_dealt_out_again_and_compared():
         error = np.sqrt((a["sd"] ** 2 + b["sd"] ** 2) / SMALL.n_draws)
         assert abs(a["auc"] - b["auc"]) < 4 * error
     beyond = Planted(precentral_loss=0.9)
-    assert power_study._check("radiomics", made, cohorts, beyond, SMALL) == []
+    assert power_study._check("radiomics", made, cohorts, beyond, SMALL, tmp_path) == []
 
 
 def test_words_follow_the_numbers(study):
@@ -232,7 +262,26 @@ def test_words_follow_the_numbers(study):
         assert "none by more than the Monte-Carlo error" in said
     else:
         assert "none goes down" in said
-    assert "could not be held against scans" in control_words.agreement(found)
+    told = control_words.agreement(found)
+    assert "Radiomics was not held against scans" in told
+    assert f"|skewness| of {found.summary['shape']['radiomics']['skew']:.2f}" in told
+    assert "from Radiomics (not held against scans), " in control_words.power(found)
+    assert control_words.power(found).endswith("said of Radiomics rests on drawn people alone.")
+    check = pd.DataFrame(
+        [
+            {"representation": "radiomics", "cohort": "null", "source": source, "auc": 0.5,
+             "share": 0.1, "lower": 0.0, "upper": 0.3}
+            for source in ("scans", "generator")
+        ]
+    )  # fmt: skip
+    parts = (found.power, found.ceilings, found.steps)
+    held = power_study.PowerStudy(*parts, check, found.summary)
+    assert "not held against scans" not in control_words.power(held)
+    # The best AUC possible is given for DL7 and DL8 too.
+    assert "DL7 (weights: simulated) was not held against scans" in control_words.agreement(held)
+    assert "Radiomics was not" not in control_words.agreement(held)
+    assert controls.shape_table(held)["held against scans"].tolist() == ["yes", "no", "no"]
+    assert controls.shape_table(found)["held against scans"].tolist() == ["no"] * 3
     high = found.power.assign(share=1.0, lower=0.7, upper=1.0)
     told = power_study.PowerStudy(high, found.ceilings, found.steps, found.check, found.summary)
     assert controls.smallest_found(told, "radiomics", "focal", 96) == 0.25

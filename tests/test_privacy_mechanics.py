@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from alsnb import disclosure, display, figure_style, figures, parameters, privacy
+from alsnb import disclosure, display, figure_style, figures, interactive, parameters, privacy
 
 N = (24, 12)
 #: In two parts, so that no path of a user stands in the project's own files.
@@ -92,6 +92,24 @@ def kinds(run_dir: Path) -> set[str]:
 
 def test_a_clean_book_passes(run, book):
     assert privacy.publish_check(run[0]) == []
+
+
+def test_a_calculator_of_real_people_passes(run, book):
+    """Its knots are counts of groups; the people's own scores, listed, are refused."""
+    volumes = pd.read_parquet(run[0] / "qc" / "brain_mask.parquet")["volume_ml"]
+    own = ((volumes - volumes.min()) / np.ptp(volumes)).to_numpy()
+    key = ("recalibrated", "radiomics", "rf")
+    record = pd.DataFrame(
+        dict(zip(("protocol", "representation", "classifier"), key, strict=True))
+        | {"y_true": np.repeat([1, 0], N), "score": own}
+    )
+    found = interactive.curves(record, at_least=6)
+    widget = interactive.widget(found, models={key: "RF"}, names=("mimic", "ALS"), counts=N[::-1])
+    (book / "notebooks" / "14.html").write_text(f"<html>{widget.html}</html>")
+    assert privacy.publish_check(run[0]) == []
+    listed = widget.html.replace('"models":', f'"scores":{own.round(6).tolist()},"models":')
+    (book / "notebooks" / "14.html").write_text(f"<html>{listed}</html>")
+    assert "values of people" in kinds(run[0])
 
 
 def svg(figure) -> str:

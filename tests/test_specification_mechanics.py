@@ -143,3 +143,13 @@ def test_tables_for_the_page(found):
     assert means.loc[means["choice"] == "order", "n"].sum() == 32
     shares = specification_tables.share_table(found.scores)
     assert list(shares.columns)[:2] == ["F1-score, alone", "F1-score, with others"]
+
+
+def test_a_choice_is_said_to_have_a_hand_in_most_only_where_it_has():
+    def said(own, both):
+        return specification_tables._mover(pd.Series({"seed": own}), pd.Series({"seed": both}))
+
+    assert "explains most of that: 60 % of the variance" in said(0.6, 0.8)
+    assert "has a hand in most of that: 20 %" in said(0.2, 0.51)
+    assert said(0.2, 0.49).endswith("49 % together with other choices, so no single one decides.")
+    assert "most" not in said(0.2, 0.49)

@@ -79,6 +79,22 @@ def test_one_false_alarm_is_said_in_words():
     assert "as dear as one false alarm" in conclude(ratio=1.0)
 
 
+def test_one_model_is_spoken_of_as_one():
+    _, _, *rest = results()
+    one = [table[table["classifier"] == "rf"] for table in rest]
+    text = usefulness_text.conclusion(*one, names=("mimic", "ALS"), ratio=2.0)
+    assert "the model says 0." in text
+    assert "too low, beyond what chance explains" in text
+    assert "1 of 1 too" not in text
+    assert "1 models" not in text
+    times = text.partition("SMOTE does costs ")[2].partition(" times")[0]
+    assert " to " not in times
+    own = rest[2][rest[2]["rule"] == "own"]
+    assert float(times) == pytest.approx(
+        own.loc[(own["classifier"] == "rf") & (own["ratio"] == 2.0), "relative"].item(), abs=0.05
+    )
+
+
 def test_tables_hold_every_model_and_no_person():
     predictions, inner, summary, _, _ = results()
     table = usefulness_text.calibration_table(summary)
