@@ -45,24 +45,25 @@ def flow_diagram(counts: pd.DataFrame) -> Figure:
     """
     left = counts[counts["kind"] == "left"].to_dict("records")
     names = counts.attrs["names"]
-    boxes: list[tuple[str, dict[Any, Any], list[dict[Any, Any]]]] = []
+    boxes: list[tuple[str, str, dict[Any, Any], list[dict[Any, Any]]]] = []
     for i, row in enumerate(left):
         title = TITLES.get(row["step"], row["step"])
+        note = ""
         if 1 < i == len(left) - 1:
-            title = f"Analysed: {title[0].lower()}{title[1:]}"
+            title, note = "Analysed", f"{title[0].lower()}{title[1:]}: "
         # Those left out when the table was read stand beside the arrow that leaves "enrolled".
         step = "enrolled" if row["step"] == "cohort" else row["step"]
         here = counts[(counts["kind"] == "out") & (counts["step"] == step)]
-        boxes.append((title, row, here.to_dict("records") if i else []))
+        boxes.append((title, note, row, here.to_dict("records") if i else []))
     heights = [_height(2)] + [
-        max(_height(1 + len(out)) if out else 0.3, 0.45) + _height(2) for _, _, out in boxes[1:]
+        max(_height(1 + len(out)) if out else 0.3, 0.45) + _height(2) for *_, out in boxes[1:]
     ]
     total = sum(heights) + 0.1
     figure, ax = plt.subplots(figsize=(WIDTH, total))
     ax.set(xlim=(0, WIDTH), ylim=(0, total))
     ax.axis("off")
     y, said = total - 0.05, []
-    for i, (title, row, out) in enumerate(boxes):
+    for i, (title, note, row, out) in enumerate(boxes):
         if i:
             gap = heights[i] - _height(2)
             _arrow(ax, (1.7, y), (1.7, y - gap))
@@ -73,8 +74,8 @@ def flow_diagram(counts: pd.DataFrame) -> Figure:
                 _box(ax, 3.6, y - gap / 2, [f"Left out (n = {people})", *why], OKABE_ITO[1])
                 said.append(f"{people} left out ({', '.join(why)})")
             y -= gap
-        _box(ax, 0.1, y - _height(2) / 2, [f"{title} (n = {row['people']})", _groups(row, names)],
-             OKABE_ITO[0], width=3.2)  # fmt: skip
+        lines = [f"{title} (n = {row['people']})", note + _groups(row, names)]
+        _box(ax, 0.1, y - _height(2) / 2, lines, OKABE_ITO[0], width=3.2)
         said.append(f"{title}: {row['people']} people")
         y -= _height(2)
     return described(figure, "Flow of people through the study. " + "; ".join(said) + ".")

@@ -99,6 +99,22 @@ def test_the_diagram_says_every_count_and_no_name():
         assert REASONS[reason].shown in text
 
 
+def test_every_line_stays_within_its_box():
+    cohort, excluded, losses = people(3)
+    counts = flow(cohort, excluded, losses, NAMES)
+    # As wide as a cohort of 50,000 makes it.
+    wide = counts.assign(**{c: 20_000 + counts[c] for c in ("people", "positive", "negative")})
+    wide.attrs = counts.attrs
+    figure = flow_diagram(wide)
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    boxes = [patch.get_window_extent() for patch in ax.patches]
+    for text in (t for t in ax.texts if t.get_text()):
+        own = text.get_window_extent()
+        home = [b for b in boxes if b.x0 <= own.x0 <= b.x1 and b.y0 <= own.y0 <= b.y1]
+        assert any(own.x1 <= b.x1 for b in home), text.get_text()
+
+
 def test_counts_that_can_not_be_are_refused():
     cohort, excluded, losses = people(1)
     with pytest.raises(AlsnbError, match="both in the cohort"):
