@@ -174,7 +174,8 @@ def extract(
             if "reason" in outcome:
                 question.failures[subject] = [outcome["reason"], outcome["detail"]]
             shown.update()
-    if question != before:
+    # Where something was missing, the file holds what was asked, not yet what was found.
+    if missing or question != before:
         write_text(last, changes.written(question))
     if missing:
         save_hashes(store, _all_inputs(rows, extractor))

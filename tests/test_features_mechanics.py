@@ -1,5 +1,6 @@
 """Mechanics: the store returns what it has, recomputes what depends on a change, loses nobody."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -52,6 +53,16 @@ def test_values_and_order_do_not_depend_on_workers(people, tmp_path, n_jobs):
     assert list(table.features.index) == list(people["participant_id"])
     # JSON keeps every digit of a float, so the values are equal, not close
     assert table.features["mean"].tolist() == [float(v) for v in expected]
+
+
+def test_what_was_asked_is_kept_whole_when_files_are_read_anew(people, tmp_path):
+    extract(people, MeanExtractor(), tmp_path, progress=False)
+    (asked,) = (tmp_path / "mean" / "asked").glob("*.json")
+    before = asked.read_bytes()
+    for path in people["t1w"]:  # same bytes, but nobody can know it without reading
+        os.utime(path, (1, 1))
+    assert extract(people, MeanExtractor(), tmp_path, progress=False).computed == 0
+    assert asked.read_bytes() == before
 
 
 def test_second_time_costs_nothing_and_is_equal(people, tmp_path):
