@@ -16,6 +16,8 @@ from alsnb.strata import strata, suppress
 HIDDEN = "hidden"
 #: Fewest quantiles that make a picture.
 FEWEST_QUANTILES = 5
+#: Level at which the groups are said to differ, as in the paper.
+DIFFERS = 0.05
 
 
 def table1(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
@@ -84,6 +86,76 @@ def counts(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
     return table.assign(
         n=table["n"].astype(float).mask(hidden), percent=table["percent"].mask(hidden)
     )
+
+
+def group_tests(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
+    """Test whether the groups differ, without numbers from which hidden counts could be computed.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`alsnb.demographics.group_tests`, with ``participant_id``.
+    minimum : int, default 0
+        Smallest count to show; 0 shows everything.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`alsnb.demographics.group_tests` gives it. Where a count of women or men is
+        hidden, the tests of sex lose statistic, p and effect (the groups' sizes are known, so each
+        of them would give the counts away); their note says on which side of 0.05 p lies.
+    """
+    tests = demographics.group_tests(participants)
+    if not minimum or not demographics.has_sex(participants):
+        return tests
+    shown = _shown(participants, minimum)
+    counted = demographics.counts(participants)
+    sexes = counted[(counted["variable"] == "sex") & (counted["level"] != demographics.MISSING)]
+    if all(shown.get(("Sex", r["level"], r["label"]), False) for r in sexes.to_dict("records")):
+        return tests
+    numbers = ["statistic", "p", "effect", "effect_low", "effect_high"]
+    sex = (tests["variable"] == "sex") & tests["p"].notna()
+    why = f"its numbers are hidden: counts below {minimum} could be computed from them; p is "
+    side = np.where(tests["p"] < DIFFERS, "below", "not below")
+    notes = [f"{why}{at} {DIFFERS}" for at in side]
+    tests.loc[sex, "note"] = pd.Series(notes, index=tests.index)[sex]
+    tests.loc[sex, numbers] = np.nan
+    return tests
+
+
+def tests_in_words(participants: pd.DataFrame, minimum: int = 0) -> str:
+    """Say which tests find a difference between the groups.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`group_tests`.
+    minimum : int, default 0
+        As for :func:`group_tests`.
+
+    Returns
+    -------
+    str
+        One sentence, in Markdown; p where it can be shown.
+    """
+    if not demographics.has_age(participants) and not demographics.has_sex(participants):
+        return "There is neither age nor sex to compare in this cohort."
+    tests = demographics.group_tests(participants)
+    tests = tests[tests["p"].notna()]
+    if tests.empty:
+        return "No test of age or sex is possible in this cohort."
+    found = tests.loc[tests["p"] < DIFFERS, "test"].tolist()
+    visible = group_tests(participants, minimum).set_index("test")["p"]
+    words = [
+        f"{t}: *p* = {visible[t]:.3f}" if pd.notna(visible[t]) else f"{t}: *p* hidden"
+        for t in tests["test"]
+    ]
+    head = (
+        "At 5 %, these tests find a difference: " + ", ".join(found)
+        if found
+        else "No test finds a difference at 5 %"
+    )
+    return f"{head} ({'; '.join(words)})."
 
 
 def by_group(table: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:

@@ -49,7 +49,7 @@ class Worker:
         }
         self.out = out
         self.process = subprocess.Popen(
-            [str(python), str(WORKER), side, str(threads), str(out)],
+            [str(python), "-P", str(WORKER), side, str(threads), str(out)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

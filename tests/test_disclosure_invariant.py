@@ -92,3 +92,29 @@ def test_people_of_unknown_age_and_sex_have_no_counts():
     table = people((20, 12), 5).assign(age=np.nan, sex=None)
     assert disclosure.counts(table, 10).empty
     assert disclosure.table1(table, 10).empty
+
+
+@given(st.integers(5, 60), st.integers(5, 60), st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_hidden_counts_cannot_be_computed_from_the_tests(n_positive, n_negative, seed):
+    table, minimum = people((n_positive, n_negative), seed), 10
+    texts = disclosure.table1(table, minimum).loc["Sex, n (%)"].to_numpy().ravel()
+    tests = disclosure.group_tests(table, minimum)
+    sex = tests[(tests["variable"] == "sex") & (tests["test"] != "none")]
+    numbers = sex[["statistic", "p", "effect", "effect_low", "effect_high"]]
+    whole = demographics.group_tests(table)
+    if (texts == disclosure.HIDDEN).any():
+        assert numbers.isna().all(axis=None)
+        assert sex["note"].str.contains("hidden").all()
+        # No digit of a count: the smallest expected one was printed in the note before.
+        assert not sex["note"].str.contains("expected").any()
+        if len(sex):
+            assert "*p* hidden" in disclosure.tests_in_words(table, minimum)
+    else:
+        pd.testing.assert_frame_equal(tests, whole)
+    age = whole["variable"] == "age"
+    pd.testing.assert_frame_equal(tests[age], whole[age])
+    for test, p in zip(whole["test"], whole["p"], strict=True):
+        if pd.notna(p):
+            named = disclosure.tests_in_words(table, minimum).split(" (")[0]
+            assert (test in named) == (p < disclosure.DIFFERS)
