@@ -185,6 +185,30 @@ def by_group(table: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
     return table.astype(object).where(suppress(counts, minimum, totals), HIDDEN)
 
 
+def shown_counts(participants: pd.DataFrame, minimum: int = 0) -> dict[tuple[str, str, int], bool]:
+    """Tell which counts of people by sex and age bin may be shown.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`table1`.
+    minimum : int, default 0
+        Smallest count to show; 0 shows everything.
+
+    Returns
+    -------
+    dict
+        By variable ("sex" or "age"), level and label, as :func:`alsnb.demographics.counts` has
+        them; empty
+        without a minimum or without ages and sexes.
+    """
+    if not minimum:
+        return {}
+    names = {"Sex": "sex", "Age in years": "age"}
+    found = _shown(participants, minimum)
+    return {(names[title], level, label): yes for (title, level, label), yes in found.items()}
+
+
 def age_quantiles(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame | None:
     """Pair age quantiles with normal ones, so many that each stands for enough people.
 

@@ -252,13 +252,17 @@ def _cells(piece: Piece, s: Secrets) -> Iterator[Finding]:
             and (head in ("n", "patients", "subjects", "participants", "count")
                  or any(re.search(rf"\b{re.escape(g)}\b", head) for g in s.group_names))
         ]  # fmt: skip
+        shares = [i for i, head in enumerate(heads) if i not in counted and "paper" not in head]
         for row in table[1:]:
             # Rows under a header that spans are shorter: count from the right.
             shift = len(row) - len(heads)
-            for i in counted:
+            for i in (*counted, *shares):
                 cell = row[i + shift].strip() if 0 <= i + shift < len(row) else ""
                 count = _COUNT.match(cell)
-                if count and 0 < int(count[1]) < s.minimum and not _public(cell, int(count[1]), s):
+                # In other columns a count shows itself by its share of a group.
+                if not count or (i in shares and "(" not in cell):
+                    continue
+                if 0 < int(count[1]) < s.minimum and not _public(cell, int(count[1]), s):
                     yield Finding(
                         f"{piece.place}, table {number + 1}", "small cell",
                         f"{heads[i]}: {count[1]}, below {s.minimum}: hide it or merge rows",

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from alsnb import demographics, evaluation, pooled, published
+from alsnb import demographics, disclosure, evaluation, pooled, published
 from alsnb.audit_items import whole
 from alsnb.protocols import ProtocolResult
 from alsnb.scorecard_items import (
@@ -29,6 +29,7 @@ from alsnb.scorecard_items import (
     Setting,
     by_constant_call,
     card_row,
+    hide,
     model_name,
     quantiles,
     share_row,
@@ -226,6 +227,7 @@ def _people(people: pd.DataFrame, setting: Setting) -> list[Row]:
     counts = counts[counts["level"] != demographics.MISSING]
     titles = {"F": "women", "M": "men", "<60": "under 60", "60-75": "60 to 75", ">75": "over 75"}
     printed = published.table1()
+    shown = disclosure.shown_counts(people, setting.hidden_below)
     for row in printed.to_dict("records"):
         variable, label = row["variable"], row["label"]
         own = counts[(counts["variable"] == variable) & (counts["label"] == label)]
@@ -235,7 +237,9 @@ def _people(people: pd.DataFrame, setting: Setting) -> list[Row]:
         theirs = (row["n"], int(group["n"].sum()))
         # As printed: two of the percentages don't follow from their counts.
         percent = f"{row['percent']:.1f}"
-        rows.append(share_row(name, "Table 1", theirs, found, setting, percent))
+        made = share_row(name, "Table 1", theirs, found, setting, percent)
+        visible = shown.get((variable, row["level"], label), not setting.hidden_below)
+        rows.append(made if visible else hide(made))
     return rows + _ages(people, setting) + _tests(people, setting)
 
 
@@ -278,14 +282,16 @@ def _ages(people: pd.DataFrame, setting: Setting) -> list[Row]:
                     "paper": f"{row['paper']} ± {sd:g}",
                     "ours": f"{row['ours']} ± {ours_sd:.1f}",
                 }
-            rows.append(row)
+            # The youngest and the oldest are one person each; so is the median of few.
+            alone = extreme or (quantity == "median" and n < 2 * setting.hidden_below)
+            rows.append(hide(row) if alone and setting.hidden_below else row)
     return rows
 
 
 def _tests(people: pd.DataFrame, setting: Setting) -> list[Row]:
     known = demographics.has_age(people) or demographics.has_sex(people)
     tests = (
-        demographics.group_tests(people)
+        disclosure.group_tests(people, setting.hidden_below)
         if known
         else pd.DataFrame(columns=["test", "statistic", "p"])
     )

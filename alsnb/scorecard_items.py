@@ -11,6 +11,7 @@ from scipy import stats
 
 from alsnb import published
 from alsnb.audit_items import whole
+from alsnb.disclosure import HIDDEN
 from alsnb.narrative import SYMBOLS
 
 REPRODUCED = "reproduced"
@@ -112,6 +113,8 @@ class Setting:
         ``"published"``, ``"released"`` or ``"nested"``.
     n_folds : int
         Folds of the evaluation.
+    hidden_below : int
+        Smallest count of people that may be shown; 0 shows everything.
     """
 
     simulated: bool
@@ -120,6 +123,7 @@ class Setting:
     n_negative: int
     protocol: str = "published"
     n_folds: int = 3
+    hidden_below: int = 0
 
     @property
     def same_size(self) -> bool:
@@ -257,6 +261,24 @@ def card_row(
         "our_value": float(ours),
         "width": float(allowed),
     }
+
+
+def hide(row: Row) -> Row:
+    """Take out of a row what this run has, and what it could be computed from.
+
+    Parameters
+    ----------
+    row : dict
+        From :func:`card_row`.
+
+    Returns
+    -------
+    dict
+        The same row, changed.
+    """
+    row["our_value"] = np.nan
+    row |= {"ours": HIDDEN, "interval": NONE, "verdict": NOT_COMPARABLE}
+    return row | {"reason": "too few people to show"}
 
 
 def share_row(

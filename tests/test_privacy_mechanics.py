@@ -160,6 +160,8 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
         "<tr><th>stratum</th><th>ALS</th><th>mimic</th></tr>" + f"<tr>{row(['old', 14, 3])}</tr>"
     )
     share = f"<tr><th></th><th>mimic (n = 12)</th></tr><tr>{row(['F', '3 (25.0)'])}</tr>"
+    elsewhere = "<tr><th>quantity</th><th>paper</th><th>ours</th></tr>"
+    elsewhere += f"<tr>{row(['women of the group', '34 (32.1)', '3 (25.0 %)'])}</tr>"
     digits = "".join(f"<tr>{row(['x', f'{v:.7f}', f'{w:.7f}'])}</tr>"
                      for v, w in zip(texture[:1], texture[1:2], strict=True))  # fmt: skip
     short = f"<tr>{row([f'{v:.4g}' for v in texture[texture.abs() > 0.1][:6]])}</tr>"
@@ -189,6 +191,7 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
         "steps": (steps(people.loc[people.label == 1, "age"]), "a mark for each person"),
         "cell": (f"<table>{count}</table>", "small cell"),
         "cell with share": (f"<table>{share}</table>", "small cell"),
+        "cell told by its share": (f"<table>{elsewhere}</table>", "small cell"),
         "picture": (
             f'<img src="data:image/png;base64,{base64.b64encode(face()).decode()}"/>',
             "picture that may show a face",
@@ -210,6 +213,7 @@ CASES = (
     "identifier in a script", "identifier in a drawing", "home", "run folder", "Windows", "birth",
     "birth, written", "scan date", "remark", "hospital", "row", "two long numbers",
     "six short numbers", "list", "dots", "dots of a group", "steps", "cell", "cell with share",
+    "cell told by its share",
     "picture", "picture in a drawing",
 )  # fmt: skip
 

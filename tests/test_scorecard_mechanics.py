@@ -154,3 +154,23 @@ def test_a_seed_gives_the_same_card():
         for _ in range(2)
     )
     pd.testing.assert_frame_equal(first, second)
+
+
+def test_real_people_are_hidden_where_few():
+    who = people(48)
+    sizes = who["label"].value_counts()
+    setting = Setting(False, "ALS", int(sizes[1]), int(sizes[0]), hidden_below=10)
+    card = score(two_models(), setting, who).query("part == 'People'")
+    hidden = card[card["ours"] == "hidden"]
+    for group in ("ALS", "mimics"):
+        for what in ("youngest (years)", "oldest (years)"):
+            assert f"{group}, {what}" in hidden.index
+    # 8 mimics: 3 women, 5 men; and both tests of sex, from which these could be computed.
+    assert {"mimics, women", "mimics, men", "mimics, median age (years)"} <= set(hidden.index)
+    assert card.loc["χ² of sex", "ours"] == "–"
+    assert hidden["our_value"].isna().all()
+    assert (hidden["interval"] == "–").all()
+    shares = card["ours"].str.extract(r"^(\d+) \(")[0].dropna().astype(int)
+    assert (shares.drop("mimics") >= 10).all()
+    whole = score(two_models(), replace(setting, hidden_below=0), who)
+    assert not (whole["ours"] == "hidden").any()
