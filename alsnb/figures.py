@@ -35,14 +35,12 @@ from alsnb.figure_style import (
     GROUP_MARKERS,
     REFERENCE,
     WIDTH,
-    HtmlTable,
     described,
     group_line,
     groups_of,
     style,
     style_parameters,
     styled,
-    styled_table,
 )
 from alsnb.result_figures import (
     confusion_matrices,
@@ -55,7 +53,6 @@ from alsnb.result_figures import (
 
 __all__ = [
     "BrainSlice",
-    "HtmlTable",
     "age_distribution",
     "brain_slices",
     "confusion_matrices",
@@ -74,7 +71,6 @@ __all__ = [
     "sex_bars",
     "style",
     "style_parameters",
-    "styled_table",
     "table3_forest",
     "table3_heatmap",
 ]
