@@ -8,7 +8,7 @@ blindness can tell apart.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, cast
 
@@ -27,6 +27,13 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 GROUP_COLOURS: dict[int, str] = {1: OKABE_ITO[0], 0: OKABE_ITO[1]}
 #: Marker of each class, so that colour is never the only cue.
 GROUP_MARKERS: dict[int, str] = {1: "o", 0: "s"}
+#: Colour and marker of each representation, by its name as shown; none is a group's marker and
+#: colour both.
+REPRESENTATION_LOOK: dict[str, tuple[str, str]] = {
+    "Radiomics": (OKABE_ITO[2], "^"),
+    "DL7": (OKABE_ITO[0], "o"),
+    "DL8": (OKABE_ITO[3], "s"),
+}
 #: Names of pictures of pixels in a drawing: brains blanked beyond their mask, and tables as
 #: colours. The gate before publication lets no other picture through.
 BRAIN_ONLY, CHART = "brain-only", "chart"
@@ -191,3 +198,22 @@ def group_line(label: int) -> str:
         For matplotlib.
     """
     return "-" if label == 1 else "--"
+
+
+def representation_look(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Give each representation its colour and marker, the same in every figure.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As shown; those the book doesn't know take what is left.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        Name to colour and marker.
+    """
+    spare = [("#E69F00", "D"), ("#56B4E9", "v"), ("#D55E00", "P"), ("#000000", "X")]
+    unknown = [name for name in dict.fromkeys(names) if name not in REPRESENTATION_LOOK]
+    others = {name: spare[i % len(spare)] for i, name in enumerate(unknown)}
+    return {name: (REPRESENTATION_LOOK | others)[name] for name in dict.fromkeys(names)}
