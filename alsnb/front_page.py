@@ -118,6 +118,23 @@ def glued(lines: list[Line]) -> dict[str, str]:
     return parts
 
 
+def table(lines: list[Line]) -> pd.DataFrame:
+    """Lay the lines out for the run folder.
+
+    Parameters
+    ----------
+    lines : list of Line
+        From :func:`answer`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index line (from 1); verdict, text.
+    """
+    rows = [{"verdict": line.verdict, "text": line.text} for line in lines]
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="line"))
+
+
 def paper() -> dict[str, float]:
     """Give the paper's best F1 and that of calling all its people ALS.
 
@@ -264,11 +281,7 @@ def _missed(
         f"Here the declared test finds, with {100 * POWER:.0f} % power, "
         + (f"an AUC of {finds:.2f} or more" if finds < 1 else "no model at all")
         + f"; one worth finding starts at {useful:.4g}"
-        + (
-            f", and fewer than {FEWEST} of one group decide nothing"
-            if too_few(*result.counts)
-            else ""
-        )
+        + (f", and fewer than {FEWEST} of one group decide nothing" if few else "")
         + "."
     )
     found = result.verdict.kind == "difference"
