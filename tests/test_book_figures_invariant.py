@@ -23,8 +23,8 @@ NOBODY = (
     "Simulated: the same by number of people",
 )
 PEOPLE = re.compile(
-    r"\b\d+ (?:\w+ ){0,2}?(?:people|scans?|brains?|patients?|cohorts?|heads?|positive|ALS|mimics?)\b"
-    r"|\bn = \d+|\ball \d+ people|\bfor \d+ and \d+ people"
+    r"\b\d+ (?:\w+ ){0,2}?(?:people|scans?|brains?|patients?|cohorts?|heads?|positive)\b"
+    r"|\b\d+ (?:ALS|mimics?)\b|\bn = \d+|\ball \d+ people|\bfor \d+ and \d+ people"
 )
 #: Inches; the book's text column at the screen's 72 points to the inch.
 WIDEST = 7.0
