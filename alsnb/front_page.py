@@ -168,7 +168,7 @@ def for_figure(result: Honest) -> pd.DataFrame:
     leads = result.lead.set_index(["representation", "classifier"])["lower"] > 0
     keys = list(zip(table["representation"], table["classifier"], strict=True))
     over_rule = pd.Series([bool(leads.get(key, False)) for key in keys], index=table.index)
-    table["clear"] = over_rule.where(table["metric"] == "f1", table["lower"] > CHANCE)
+    table["clear"] = over_rule.where(table["metric"] == "f1", _over_chance(table, result))
     return table.assign(
         representation=[REPRESENTATIONS.get(r, r) for r, _ in keys],
         classifier=[LABELS.get(c, c) for _, c in keys],
@@ -180,6 +180,15 @@ def _models(result: Honest) -> pd.DataFrame:
     own = result.scores["representation"] != ALWAYS[1]
     own &= (result.scores["classifier"] != "ridge") & result.scores["metric"].isin(["f1", "auc"])
     return result.scores[own]
+
+
+def _over_chance(areas: pd.DataFrame, result: Honest) -> pd.Series:
+    """Tell AUCs above chance: by the interval, or where everybody is ranked right.
+
+    DeLong's method has no interval for an AUC of 1, which is no reason to call it chance.
+    """
+    perfect = areas["lower"].isna() & np.isclose(areas["estimate"], 1.0)
+    return (areas["lower"] > CHANCE) | (perfect & (not too_few(*result.counts)))
 
 
 def _people(result: Honest, groups: tuple[str, str]) -> str:
@@ -249,7 +258,7 @@ def _recognised(result: Honest, groups: tuple[str, str]) -> Line:
 
 def _against_chance(result: Honest) -> Line:
     areas = _models(result).query("metric == 'auc'")
-    clear = int((areas["lower"] > CHANCE).sum())
+    clear = int(_over_chance(areas, result).sum())
     n = len(areas)
     best = areas.iloc[int(areas["estimate"].to_numpy().argmax())]
     verdict = f"{clear or 'No'} of {n} AUCs {'is' if clear == 1 else 'are'} clear of chance"

@@ -16,12 +16,12 @@ from alsnb.study import Study
 
 #: As small as the verdict allows: with 60 people an AUC worth finding has to be a large one.
 SIZES = {
-    "n_permutations": 19,
+    "n_permutations": 1,
     "permutation_stop": 1,
     "permutation_classifiers": ["knn"],
     "honest_classifiers": ["knn"],
     "honest_seeds": 1,
-    "honest_draws": 200,
+    "honest_draws": 100,
     "primary_permutations": 99,
     "null_cohorts": 20,
     "useful_auc": 0.85,
@@ -164,7 +164,8 @@ def test_the_figure_fills_what_is_clearly_better(runs, kind):
     table = front_page.for_figure(found)
     assert len(table) == 2 * len(nested.groupby(["representation", "classifier"]))
     own = table[table["metric"] == "auc"]
-    assert (own["clear"] == (own["lower"] > 0.5)).all()
+    # Where everybody is ranked right, DeLong's method has no interval.
+    assert (own["clear"] == (own["lower"] > 0.5) | (own["estimate"] == 1)).all()
     always = evaluation.always_positive(2 / 3)["f1"]
     figure = honest_figures.against_rules(
         table, names={"f1": "F1", "auc": "AUC"},

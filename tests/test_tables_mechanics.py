@@ -70,6 +70,10 @@ def tab(page):
     opened.close()
 
 
+def first(tab):
+    return tab.locator("table").first
+
+
 def column(tab, number, table=0):
     """Text of a column, from the top."""
     rows = tab.locator("table").nth(table).locator("tbody tr")
@@ -85,7 +89,7 @@ def saved(tab, name):
 
 
 def test_a_click_sorts_numbers_as_numbers_up_down_and_back(tab):
-    head = tab.get_by_role("columnheader", name="people")
+    head = first(tab).get_by_role("columnheader", name="people")
     assert head.get_attribute("aria-sort") is None
     head.get_by_role("button").click()
     assert column(tab, 1) == ["7", "19", "101", "654", "1,243"]
@@ -99,7 +103,7 @@ def test_a_click_sorts_numbers_as_numbers_up_down_and_back(tab):
 
 
 def test_keys_sort_too_and_it_is_said_aloud(tab):
-    button = tab.get_by_role("columnheader", name="F1").get_by_role("button")
+    button = first(tab).get_by_role("columnheader", name="F1").get_by_role("button")
     button.focus()
     tab.keyboard.press("Enter")
     # An estimate with its interval is sorted by the estimate; what is missing stands last.
@@ -110,13 +114,13 @@ def test_keys_sort_too_and_it_is_said_aloud(tab):
     tab.keyboard.press("Space")
     assert [text.split(" ")[0] for text in column(tab, 2)] == ["0.91", "0.61", "0.5", "−0.10", "–"]
     # Only one column is the sorted one.
-    tab.get_by_role("columnheader", name="model").get_by_role("button").press("Enter")
+    first(tab).get_by_role("columnheader", name="model").get_by_role("button").press("Enter")
     assert tab.locator("[aria-sort]").count() == 1
     assert column(tab, 0) == ["DNNt", "DNNv", "Knn", "RF", "SVM (L)"]
 
 
 def test_small_numbers_stay_small(tab):
-    tab.get_by_role("columnheader", name="p", exact=True).get_by_role("button").click()
+    first(tab).get_by_role("columnheader", name="p", exact=True).get_by_role("button").click()
     assert column(tab, 3) == ["1.0e-05", "0.040", "0.300", "0.500", "–"]
 
 
@@ -175,7 +179,7 @@ def test_without_scripts_nothing_is_lost(page):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(address)
-    assert tab.get_by_role("columnheader", name="people").inner_text() == "people"
+    assert first(tab).get_by_role("columnheader", name="people").inner_text() == "people"
     assert tab.locator("button").count() == 0
     context.close()
 
