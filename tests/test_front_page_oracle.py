@@ -16,7 +16,7 @@ from alsnb.study import Study
 
 #: As small as the verdict allows: with 60 people an AUC worth finding has to be a large one.
 SIZES = {
-    "n_permutations": 1,
+    "n_permutations": 19,
     "permutation_stop": 1,
     "permutation_classifiers": ["knn"],
     "honest_classifiers": ["knn"],
