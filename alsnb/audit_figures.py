@@ -12,7 +12,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from alsnb import audit_bounds as bounds
-from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
+from alsnb.figure_style import (
+    OKABE_ITO,
+    REFERENCE,
+    REPRESENTATION_LOOK,
+    WIDTH,
+    described,
+    styled,
+)
 from alsnb.result_figures import table3_forest
 
 #: Colour and hatch of a verdict, so that colour is never the only cue.
@@ -26,12 +33,6 @@ LOOKS: dict[str, tuple[str, str]] = {
     "reproduced": (OKABE_ITO[2], ""),
     "not reproduced": (OKABE_ITO[1], "xxx"),
     "not comparable": ("#BBBBBB", "///"),
-}
-#: Colour and marker of a representation.
-REPRESENTATIONS: dict[str, tuple[str, str]] = {
-    "Radiomics": (OKABE_ITO[2], "^"),
-    "DL7": (OKABE_ITO[0], "o"),
-    "DL8": (OKABE_ITO[3], "s"),
 }
 
 
@@ -71,7 +72,8 @@ def verdict_bars(counts: pd.DataFrame, *, unit: str = "Items") -> Figure:
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     ax.set_xlabel(unit)
     figure.legend(loc="outside upper center", ncols=min(3, len(counts.columns)))
-    return described(figure, f"{unit} by verdict, one bar for each part.")
+    said = ", ".join(f"{counts[verdict].sum()} {verdict}" for verdict in counts.columns)
+    return described(figure, f"{unit} by verdict, one bar for each of {len(counts)} parts: {said}.")
 
 
 @styled
@@ -91,7 +93,7 @@ def ranked_cells(cells: pd.DataFrame, *, always_positive: float) -> Figure:
     """
     table = cells.sort_values("mean", ascending=False, kind="stable").reset_index(drop=True)
     figure, ax = plt.subplots(figsize=(WIDTH, 0.19 * len(table) + 1.2))
-    for name, (colour, marker) in REPRESENTATIONS.items():
+    for name, (colour, marker) in REPRESENTATION_LOOK.items():
         own = table[table["representation"] == name]
         ax.errorbar(
             own["mean"], own.index, xerr=own["sd"], linestyle="none", capsize=2, markersize=5,
@@ -104,7 +106,14 @@ def ranked_cells(cells: pd.DataFrame, *, always_positive: float) -> Figure:
     ax.set_ylim(len(table) - 0.4, -0.6)
     ax.set_xlabel("F1, mean ± sd over folds (%)")
     figure.legend(loc="outside upper center", ncols=4)
-    return described(figure, "The cells of Table 3 in order of F1, and the F1 of a constant call.")
+    first, last = table.iloc[0], table.iloc[-1]
+    above = int((table["mean"] > always_positive).sum())
+    return described(
+        figure,
+        f"The {len(table)} cells of Table 3 in order of F1, from {first['mean']:.2f} % "
+        f"({labels[0]}) down to {last['mean']:.2f} %; {above} lie above the {always_positive:.2f} "
+        "% of calling everybody ALS.",
+    )
 
 
 @styled
@@ -155,10 +164,10 @@ def rounding_boxes(
         ax.set_yticks([recall[0], recall[1]], [f"{v:.3f}" for v in recall])
         ax.grid(False)
     axes[0, 0].set_ylabel("Recall")
+    said = "; ".join(ax.get_title().replace("\n", ", ") for ax in axes[0])
     return described(
-        figure, "Confusion matrices that round to the printed precision and recall, with lines of "
-        "equal specificity.",
-    )  # fmt: skip
+        figure, f"Confusion matrices that round to the printed precision and recall: {said}."
+    )
 
 
 @styled
@@ -195,7 +204,8 @@ def roc_bounds(models: pd.DataFrame) -> Figure:
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes[0, 0].set_ylabel("Recall")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return described(figure, "Smallest area under a ROC curve through each model's point.")
+    said = "; ".join(ax.get_title().replace("\n", ": ") for ax in axes[0])
+    return described(figure, f"Smallest AUC of a ROC curve through each model's point. {said}.")
 
 
 @styled
@@ -220,7 +230,7 @@ def auprc_bound(printed: Mapping[str, float], prevalences: Mapping[str, float]) 
     ax.fill_between(share, 0, lowest, color="#CCCCCC", linewidth=0, label="cannot be reached")
     ax.plot(share, share, "--", color=REFERENCE, label="chance")
     for name, area in printed.items():
-        colour, marker = REPRESENTATIONS[name]
+        colour, marker = REPRESENTATION_LOOK[name]
         ax.plot(
             list(prevalences.values()), [area] * len(prevalences), linestyle="none",
             marker=marker, color=colour, markersize=6, label=f"{name}: {area:.2f}",
@@ -233,7 +243,14 @@ def auprc_bound(printed: Mapping[str, float], prevalences: Mapping[str, float]) 
     ax.set_ylabel("Area under the precision-recall curve")
     ax.grid(axis="x", visible=False)
     figure.legend(loc="outside right center")
-    return described(figure, "Printed areas against the smallest area at each share of positives.")
+    areas = ", ".join(f"{name} {area:.2f}" for name, area in printed.items())
+    floors = " and ".join(
+        f"{bounds.lowest_auprc(p):.2f} if {name} are positive" for name, p in prevalences.items()
+    )
+    return described(
+        figure,
+        f"Printed areas under precision-recall curves ({areas}); none can be below {floors}.",
+    )
 
 
 @styled
@@ -263,7 +280,12 @@ def ks_p_curve(table: pd.DataFrame, d: tuple[float, float], p: tuple[float, floa
     ax.set(xlabel="Kolmogorov-Smirnov distance D of age", ylabel="p")
     ax.margins(x=0)
     figure.legend(loc="outside right center")
-    return described(figure, "p against D at the paper's group sizes, with both printed values.")
+    exact = np.interp(d, table["d"], table["exact"])
+    return described(
+        figure,
+        f"p falls as D grows: the printed D allows an exact p of {exact[1]:.2f} to {exact[0]:.2f}, "
+        f"the printed p is {p[0]:.3f} to {p[1]:.3f}.",
+    )
 
 
 @styled
@@ -314,7 +336,8 @@ def field_of_view(field_mm: float, slab_mm: float, brain_mm: tuple[float, float,
         ax.set(xlabel="mm", aspect="equal", xlim=(-290, 290), ylim=(-290, 290))
     axes[0].set_ylabel("mm")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return described(figure, "The printed field of view and a brain, to scale.")
+    said = "; ".join(ax.get_title().replace("\n", " ") for ax in axes)
+    return described(figure, f"The printed field of view and a brain, to scale. {said}.")
 
 
 @styled
@@ -343,7 +366,12 @@ def paper_and_ours(paper: pd.DataFrame, ours: pd.DataFrame, always: tuple[float,
     for legend in list(figure.legends):
         legend.remove()
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    return described(figure, "F1 of the paper and of this run, by classifier and representation.")
+    return described(
+        figure,
+        f"F1 by classifier and representation: median {paper['mean'].median():.1f} % in the "
+        f"paper, {ours['mean'].median():.1f} % in this run; calling everybody positive has "
+        f"{always[0]:.1f} and {always[1]:.1f} %.",
+    )
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

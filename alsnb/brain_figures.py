@@ -160,7 +160,12 @@ def mask_overlay(
             if row == 0:
                 ax.set_title(cut.plane)
         axes[row, 0].set_ylabel(name)
-    return described(figure, "Brain mask contours on axial, coronal and sagittal slices.")
+    planes = ", ".join(cut.plane.lower() for cut in heads[0])
+    many = f"{len(heads)} heads" if len(heads) > 1 else "one head"
+    return described(
+        figure,
+        f"Slices ({planes}) of {many} ({', '.join(names)}); a line is the edge of the brain mask.",
+    )
 
 
 @styled
@@ -217,7 +222,10 @@ def effect_map(
     figure.colorbar(picture, ax=axes, label=f"{label} ({unit})", shrink=0.8)
     if name:
         figure.suptitle(name)
-    return described(figure, f"{label} in {unit} on axial, coronal and sagittal slices.")
+    planes = ", ".join(cut.plane.lower() for cut in slices)
+    return described(
+        figure, f"{label} in {unit}, up to {limit:.0f} in colour, on slices of a brain ({planes})."
+    )
 
 
 def _grid(heads: Sequence[Sequence[BrainSlice]]) -> tuple[Figure, np.ndarray]:

@@ -51,7 +51,8 @@ def auc_forest(table: pd.DataFrame, *, xlabel: str = "AUC") -> Figure:
     ax.set(xlim=(0, 1), xlabel=xlabel)
     ax.grid(visible=False, axis="y")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    return described(figure, "AUC of each line with its interval, and chance.")
+    said = ", ".join(f"{r['name']} {r['auc']:.2f}" for r in table.to_dict("records"))
+    return described(figure, f"{xlabel} with intervals; 0.5 is chance: {said}.")
 
 
 @styled
@@ -93,7 +94,12 @@ def before_after(
         ax.set_xlabel(name)
         ax.grid(visible=False, axis="y")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    return described(figure, "Scores of each model with confounds left in and regressed out.")
+    said = "; ".join(
+        f"{name} on average {results[f'{score}_before'].mean():.2f} with them in and "
+        f"{results[f'{score}_after'].mean():.2f} without"
+        for score, name in scores.items()
+    )
+    return described(figure, f"{n} models with confounds left in and regressed out: {said}.")
 
 
 @styled
@@ -130,4 +136,14 @@ def test_map(table: pd.DataFrame) -> Figure:
     ax.set_yticks(range(len(models)), models)
     ax.grid(visible=False)
     figure.colorbar(image, ax=ax, label="−log₁₀ p", shrink=0.9)
-    return described(figure, "p-values of the partial confound test by model and confound.")
+    said = ""
+    if len(known := table.dropna(subset=["p"])):
+        low = known.iloc[int(known["p"].to_numpy().argmin())]
+        said = (
+            f"; the smallest is {low['p']:.2g} ({low['model']}, {low['confound']}), corrected "
+            f"{low['p_holm']:.2g}"
+        )
+    return described(
+        figure, f"p-values of the partial confound test, {len(models)} models by {len(confounds)} "
+        f"confounds{said}.",
+    )  # fmt: skip

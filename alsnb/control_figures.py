@@ -74,7 +74,16 @@ def null_scores(
                 ax.set_xlabel(label)
         line[0].set_title(title)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right")
-    return described(figure, "Scores of null cohorts under the three protocols, a dot a cohort.")
+    name, label = next(iter(names.items()))
+    medians = (
+        scores[scores["kind"].isin(list(kinds))].groupby("protocol", sort=False)[name].median()
+    )
+    said = ", ".join(f"{protocol} {value:.2f}" for protocol, value in medians.items())
+    return described(
+        figure,
+        f"Scores of cohorts in which nothing is there, a dot a cohort; median {label} by protocol: "
+        f"{said}; calling everybody positive has {always[name]:.2f}.",
+    )
 
 
 @styled
@@ -117,8 +126,14 @@ def p_values(
     null = [small.get(k, 0) / sizes[k] for k in kinds if k != "planted"]
     axes[1].set(ylim=(0, max(0.3, 1.15 * max(null, default=0))), title=f"Up to {3 * level:g}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
+    hits = tests[tests["p"] <= level].groupby("kind").size()
+    said = ", ".join(
+        f"{label} {100 * hits.get(kind, 0) / sizes[kind]:.0f} %"
+        for kind, label in kinds.items()
+        if kind in sizes
+    )
     return described(
-        figure, "Cumulative distribution of p-values on null cohorts, which follows the diagonal."
+        figure, f"Cumulative distribution of p-values. Cohorts with p at most {level:g}: {said}."
     )
 
 
@@ -181,7 +196,9 @@ def power_curves(
         *axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=len(sizes)
     )
     return described(
-        figure, "Share of simulated cohorts in which a loss is found, by loss and number of people."
+        figure,
+        "Share of simulated cohorts in which a loss is found, by loss and number of people. "
+        + _largest(power, representations),
     )
 
 
@@ -237,8 +254,25 @@ def power_by_size(
                 ax.set_xlabel("People")
         line[0].set_ylabel("Share of cohorts found")
     return described(
-        figure, "Share of simulated cohorts in which a loss is found, by number of people."
+        figure,
+        "Share of simulated cohorts in which a loss is found, a line a loss, by number of people. "
+        + _largest(power, representations),
     )
+
+
+def _largest(power: pd.DataFrame, representations: Mapping[str, str]) -> str:
+    """Say how often the largest losses are found in the largest cohorts."""
+    most = power[power["n"] == power["n"].max()]
+    most = most[most["level"] == most.groupby("kind")["level"].transform("max")]
+    said = "; ".join(
+        f"{title} "
+        + ", ".join(
+            f"{100 * row['share']:.0f} % ({_kind(row['kind'])})"
+            for row in most[most["representation"] == name].to_dict("records")
+        )
+        for name, title in representations.items()
+    )
+    return f"The largest losses are found, with {power['n'].max()} people, in: {said}."
 
 
 def _millilitres(ax: Axes, lost: Mapping[float, float]) -> None:

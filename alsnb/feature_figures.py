@@ -80,7 +80,13 @@ def feature_correlation(
         ax.tick_params(axis="y", length=0, pad=12)
         ax.yaxis.labelpad = 4 if len(names) <= 25 else 22
         _class_strip(figure, ax, [classes[name] for name in names])
-    return described(figure, "Correlation of every pair of features, clustered.")
+    beside = np.abs(values[~np.eye(len(values), dtype=bool)])
+    strong = 100 * float((beside > 0.8).mean()) if len(beside) else 0.0
+    return described(
+        figure,
+        f"{kind} of every pair of {len(names)} features, like ones beside each other: "
+        f"{strong:.0f} % of the pairs are above 0.8 in size.",
+    )
 
 
 @styled
@@ -134,7 +140,15 @@ def feature_group_effects(
     if n_significant is not None:
         chance = "" if n_expected is None else f"; chance alone would give {n_expected:.1f}"
         figure.suptitle(f"{n_significant} of {len(table)} below the threshold{chance}", fontsize=9)
-    return described(figure, "Standardised mean difference between groups, by feature.")
+    said = ""
+    if len(table):
+        largest = table.iloc[int(table["effect"].abs().to_numpy().argmax())]
+        said = (
+            f": {table['effect'].min():.2f} to {table['effect'].max():.2f} standard deviations, "
+            f"the largest of {short_name(largest['feature'])}; {int(marked.sum())} hold after "
+            "correction"
+        )
+    return described(figure, f"Difference between the groups in {len(table)} features{said}.")
 
 
 @styled
@@ -186,7 +200,15 @@ def embedding_projection(
     ax.set(xlabel=f"{name} 1{shares[0]}", ylabel=f"{name} 2{shares[1]}")
     title = "Lines enclose 20, 50 and 95 % of each group's estimated density"
     figure.legend(loc="outside upper center", ncols=2, title=title if ax.collections else None)
-    return described(figure, "Both groups in the plane of the first two components.")
+    means = table.groupby("label")[[first, second]].mean() if "label" in table else None
+    said = ""
+    if means is not None and len(means) == 2:
+        said = (
+            f"; the means are {np.hypot(*(means.loc[1] - means.loc[0])):.1f} apart, where the "
+            f"first component's standard deviation is {table[first].std():.1f}"
+        )
+    names = " and ".join(f"{group} (n = {len(own)})" for _, group, own in groups_of(table))
+    return described(figure, f"{names} in the plane of {name} 1 and 2{said}.")
 
 
 @styled
@@ -257,7 +279,12 @@ def network_diagram(
         )
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return described(figure, "The 3D-CNN's layers with kernels, pooling and output shapes.")
+    out = "; ".join(f"{name} after layer {layer}" for layer, name in taps.items())
+    return described(
+        figure,
+        f"The 3D-CNN: {len(layers)} layers from {'×'.join(str(k) for k in input_shape[1:])} voxels "
+        f"to {shapes[-1][0]} values, with kernels, pooling and output shapes. Taken: {out}.",
+    )
 
 
 def short_name(feature: str) -> str:

@@ -1,4 +1,4 @@
-"""The one look of every figure and table of the book.
+"""The one look of every figure of the book; that of tables is in :mod:`alsnb.display`.
 
 Colours, line styles and sizes are fixed here, so that a class looks the same everywhere; no
 figure is made here. The palette is Okabe and Ito's, which people with any common colour
@@ -8,12 +8,8 @@ blindness can tell apart.
 from __future__ import annotations
 
 import functools
-import hashlib
-import html
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, ParamSpec, cast
 
 import matplotlib as mpl
@@ -22,7 +18,6 @@ import pandas as pd
 import seaborn as sns
 from cycler import cycler
 from matplotlib.figure import Figure
-from pandas.io.formats.style import Styler
 
 from alsnb.errors import ParameterError
 
@@ -32,6 +27,13 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 GROUP_COLOURS: dict[int, str] = {1: OKABE_ITO[0], 0: OKABE_ITO[1]}
 #: Marker of each class, so that colour is never the only cue.
 GROUP_MARKERS: dict[int, str] = {1: "o", 0: "s"}
+#: Colour and marker of each representation, by its name as shown; none is a group's marker and
+#: colour both.
+REPRESENTATION_LOOK: dict[str, tuple[str, str]] = {
+    "Radiomics": (OKABE_ITO[2], "^"),
+    "DL7": (OKABE_ITO[0], "o"),
+    "DL8": (OKABE_ITO[3], "s"),
+}
 #: Names of pictures of pixels in a drawing: brains blanked beyond their mask, and tables as
 #: colours. The gate before publication lets no other picture through.
 BRAIN_ONLY, CHART = "brain-only", "chart"
@@ -39,8 +41,6 @@ BRAIN_ONLY, CHART = "brain-only", "chart"
 REFERENCE = "#666666"
 #: Width of every figure in inches; the book's text column.
 WIDTH = 7.0
-#: Columns from which a table is set small, to stay within the page.
-WIDE_COLUMNS = 8
 
 P = ParamSpec("P")
 
@@ -200,95 +200,20 @@ def group_line(label: int) -> str:
     return "-" if label == 1 else "--"
 
 
-@dataclass(frozen=True)
-class HtmlTable:
-    """A table as HTML for a page, with the values it shows.
-
-    Attributes
-    ----------
-    html : str
-        A ``<div>`` that scrolls sideways where the page is narrow, with one ``<table>``.
-    frame : pandas.DataFrame
-        The values.
-    """
-
-    html: str
-    frame: pd.DataFrame = field(repr=False)
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
-def styled_table(
-    table: pd.DataFrame,
-    caption: str,
-    *,
-    formats: Mapping[str, Any] | str | None = None,
-    missing: str = "–",
-    index: bool = True,
-    highlight: pd.DataFrame | None = None,
-) -> HtmlTable:
-    """Render a table as accessible HTML without outside assets.
+def representation_look(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Give each representation its colour and marker, the same in every figure.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        Values; the index and column names are unique.
-    caption : str
-        What the table shows, also its name for screen readers.
-    formats : mapping of str to str or callable, or str, optional
-        As :meth:`pandas.io.formats.style.Styler.format` takes them, for instance
-        ``{"p": "{:.3f}"}``.
-    missing : str, default "–"
-        Shown for missing values.
-    index : bool, default True
-        Show the index, as row headers.
-    highlight : pandas.DataFrame of bool, optional
-        Same shape as `table`; True cells are set in bold.
+    names : sequence of str
+        As shown; those the book doesn't know take what is left.
 
     Returns
     -------
-    HtmlTable
-        Every header cell carries its ``scope``; nothing has a fixed width; the same input gives
-        the same HTML.
+    dict of str to (str, str)
+        Name to colour and marker.
     """
-    # Random ids are Styler's default; the book must come out the same every time.
-    digest = hashlib.sha256((caption + table.to_csv()).encode()).hexdigest()[:8]
-    styler = Styler(table, uuid=digest, cell_ids=False, caption=html.escape(caption))
-    styler = styler.format(formats, na_rep=missing, escape="html")  # type: ignore[arg-type]
-    styler = styler.format_index(escape="html", axis=1).format_index(escape="html", axis=0)
-    names = [str(name or "") for name in table.index.names] if index else []
-    # The row of index names goes: the names stand in the corner cells of the header instead.
-    styler = styler.hide(names=True) if index else styler.hide(axis="index")
-    if highlight is not None:
-        bold = highlight.reindex_like(table).fillna(False).astype(bool)
-        styler = styler.apply(
-            lambda _: bold.map(lambda on: "font-weight: bold" if on else ""), axis=None
-        )
-    text = re.sub(r"<style[^>]*>\s*</style>\s*", "", styler.to_html())
-    text = re.sub(r"<td[^>]*>[^<]*", lambda cell: _minus(cell[0]), text)
-    corner = iter(names)
-    text = re.sub(r"<th([^>]*)>(.*?)</th>", lambda cell: _header(cell, corner), text)
-    wide = " wide" if table.shape[1] + len(names) >= WIDE_COLUMNS else ""
-    region = f'role="region" aria-label="{html.escape(caption, quote=True)}" tabindex="0"'
-    return HtmlTable(
-        f'<div class="table-scroll{wide}" style="overflow-x: auto" {region}>\n{text}</div>', table
-    )
-
-
-def _minus(cell: str) -> str:
-    """Write the hyphen before a number as a minus; that within a range or a name stays."""
-    tag, _, content = cell.partition(">")
-    return f"{tag}>" + re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", content)
-
-
-def _header(cell: re.Match[str], corner: Iterator[str]) -> str:
-    """Add ``scope`` to a header cell of Styler's, by the classes that Styler gave it."""
-    attributes, text = cell[1], cell[2]
-    if "_heading" in attributes:
-        scope = "row" if "row_heading" in attributes else "col"
-        scope += "group" if re.search(r'(col|row)span="(?!1")', attributes) else ""
-        return f'<th scope="{scope}"{attributes}>{text}</th>'
-    name = html.escape(next(corner, ""))
-    # An empty corner cell heads nothing.
-    return f'<th scope="col">{name}</th>' if name else "<td></td>"
+    spare = [("#E69F00", "D"), ("#56B4E9", "v"), ("#D55E00", "P"), ("#000000", "X")]
+    unknown = [name for name in dict.fromkeys(names) if name not in REPRESENTATION_LOOK]
+    others = {name: spare[i % len(spare)] for i, name in enumerate(unknown)}
+    return {name: (REPRESENTATION_LOOK | others)[name] for name in dict.fromkeys(names)}

@@ -35,14 +35,12 @@ from alsnb.figure_style import (
     GROUP_MARKERS,
     REFERENCE,
     WIDTH,
-    HtmlTable,
     described,
     group_line,
     groups_of,
     style,
     style_parameters,
     styled,
-    styled_table,
 )
 from alsnb.result_figures import (
     confusion_matrices,
@@ -55,7 +53,6 @@ from alsnb.result_figures import (
 
 __all__ = [
     "BrainSlice",
-    "HtmlTable",
     "age_distribution",
     "brain_slices",
     "confusion_matrices",
@@ -74,7 +71,6 @@ __all__ = [
     "sex_bars",
     "style",
     "style_parameters",
-    "styled_table",
     "table3_forest",
     "table3_heatmap",
 ]
@@ -119,7 +115,11 @@ def age_distribution(
     axes[1].set(xlabel="Age (years)", ylabel="Share up to this age (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     what = "Estimated density" if smooth else "Histogram"
-    return described(figure, f"{what} and cumulative distribution of age by group.")
+    means = "; ".join(
+        f"{name}, n = {len(own)}, mean {own['age'].mean():.1f} years"
+        for _, name, own in groups_of(known)
+    )
+    return described(figure, f"{what} and cumulative distribution of age by group: {means}.")
 
 
 def _smooth_ages(axes: Any, ages: Any, look: dict[str, Any]) -> None:
@@ -163,7 +163,13 @@ def qq_plot(quantiles: pd.DataFrame) -> Figure:
         ax.set(xlabel="Normal quantile (sd)", ylabel="Age (years)")
         ax.legend(loc="upper left")
         ax.label_outer()
-    return described(figure, "Quantiles of age against those of a normal distribution, by group.")
+    said = "; ".join(
+        f"{name}, n = {own['n'].max()}, correlation {own['theoretical'].corr(own['sample']):.2f}"
+        for _, name, own in groups
+    )
+    return described(
+        figure, f"Quantiles of age against those of a normal distribution, by group: {said}."
+    )
 
 
 @styled
@@ -203,7 +209,9 @@ def sex_bars(counts: pd.DataFrame) -> Figure:
     ax.set(xlabel="Share of the group (%)", ylabel="Sex", xlim=(0, 100))
     ax.grid(False, axis="y")
     figure.legend(loc="outside upper center", ncols=2)
-    return described(figure, "Share of women and men in each group.")
+    said = "; ".join(text.get_text() for text in figure.legends[0].get_texts())
+    shares = ", ".join(text.get_text() for text in ax.texts)
+    return described(figure, f"Share of each sex in each group, {said}; bars in order: {shares}.")
 
 
 @styled
@@ -268,7 +276,16 @@ def intensity_histograms(
         ax.set_title(name)
         ax.label_outer()
     figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=4)
-    return described(figure, "Mean distribution of voxel intensities in each group.")
+    said = "; ".join(
+        f"{name}, {'n = ' + str(sizes[name]) + ', ' if name in sizes else ''}mean intensity "
+        f"{np.average(own['bin_left'], weights=own['mean'].clip(lower=0)):.0f} {unit}"
+        for _, name, own in groups
+        if own["mean"].clip(lower=0).sum() > 0
+    )
+    scale = ", on a logarithmic axis" if log_y else ""
+    return described(
+        figure, f"Mean distribution of voxel intensities in each group{scale}: {said}."
+    )
 
 
 @styled
@@ -318,7 +335,11 @@ def mask_quality(
     shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=3)
     marks = "as densities" if smooth else "a line marks each median"
-    return described(figure, f"Brain mask {value} by group; {marks}.")
+    said = "; ".join(
+        f"{name}, n = {len(own)}, mean {own[value].mean():.0f} {unit}" for _, name, own in groups
+    )
+    what = value.removesuffix(f"_{unit}").replace("_", " ")
+    return described(figure, f"Brain mask {what} by group ({marks}): {said}.")
 
 
 def _smooth_row(ax: Any, x: Any, row: int, label: int, text: str) -> None:

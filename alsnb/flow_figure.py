@@ -59,6 +59,9 @@ def flow_diagram(counts: pd.DataFrame) -> Figure:
         max(_height(1 + len(out)) if out else 0.3, 0.45) + _height(2) for *_, out in boxes[1:]
     ]
     total = sum(heights) + 0.1
+    # A bold letter of the titles is about 0.092 inches wide.
+    longest = max(len(f"{title} (n = {row['people']})") for title, _, row, _ in boxes)
+    width = min(max(3.2, 0.2 + 0.092 * longest), 3.4)
     figure, ax = plt.subplots(figsize=(WIDTH, total))
     ax.set(xlim=(0, WIDTH), ylim=(0, total))
     ax.axis("off")
@@ -75,7 +78,7 @@ def flow_diagram(counts: pd.DataFrame) -> Figure:
                 said.append(f"{people} left out ({', '.join(why)})")
             y -= gap
         lines = [f"{title} (n = {row['people']})", note + _groups(row, names)]
-        _box(ax, 0.1, y - _height(2) / 2, lines, OKABE_ITO[0], width=3.2)
+        _box(ax, 0.1, y - _height(2) / 2, lines, OKABE_ITO[0], width=width)
         said.append(f"{title}: {row['people']} people")
         y -= _height(2)
     return described(figure, "Flow of people through the study. " + "; ".join(said) + ".")

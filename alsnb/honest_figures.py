@@ -9,11 +9,85 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from alsnb.figure_style import OKABE_ITO, REFERENCE, WIDTH, described, styled
-from alsnb.result_figures import MARKERS
+from alsnb.figure_style import (
+    OKABE_ITO,
+    REFERENCE,
+    WIDTH,
+    described,
+    representation_look,
+    styled,
+)
 
-#: Colour of the baselines; the representations take those before it in turn.
-BASELINE_COLOUR = OKABE_ITO[6]
+#: Colour and marker of the baselines.
+BASELINE_LOOK = (OKABE_ITO[6], "D")
+
+
+@styled
+def against_rules(
+    table: pd.DataFrame, *, names: Mapping[str, str], rules: Mapping[str, tuple[str, float]]
+) -> Figure:
+    """Draw every classifier's scores beside what needs no scan: the figure of the front page.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`alsnb.front_page.for_figure`.
+    names : mapping of str to str
+        Metrics to draw, a panel each, and their labels.
+    rules : mapping of str to (str, float)
+        By metric the name and the score of the rule to beat.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    classifiers = list(dict.fromkeys(table["classifier"]))
+    look = representation_look(list(table["representation"]))
+    shifts = dict(zip(look, 0.26 * (np.arange(len(look)) - (len(look) - 1) / 2), strict=True))
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(WIDTH, 0.5 * len(classifiers) + 1.4), sharey=True, squeeze=False
+    )
+    said = []
+    for ax, (metric, shown) in zip(axes[0], names.items(), strict=True):
+        own = table[table["metric"] == metric]
+        rule, score = rules[metric]
+        low = min(own["lower"].min(), own["estimate"].min(), score) - 0.03
+        ax.axvspan(score, 1.02, color=REFERENCE, alpha=0.08, linewidth=0)
+        ax.axvline(score, color=REFERENCE, linestyle="--", linewidth=1.2)
+        for name, (colour, marker) in look.items():
+            part = own[own["representation"] == name]
+            at = np.array([classifiers.index(c) for c in part["classifier"]]) + shifts[name]
+            ax.hlines(at, part["lower"], part["upper"], color=colour, linewidth=1.3)
+            for clear, filled in ((True, colour), (False, "white")):
+                now = (part["clear"] == clear).to_numpy()
+                ax.plot(
+                    part["estimate"][now], at[now], marker, color=colour, markersize=5.5,
+                    markerfacecolor=filled, markeredgewidth=1.3,
+                )  # fmt: skip
+        better, n = int(own["clear"].sum()), len(own)
+        ax.set_title(f"{shown}: {better or 'none'} of {n} clearly better", fontsize=9.5)
+        ax.set(xlabel=f"{shown}   (dashed: {rule}, {score:.3g})", xlim=(low, 1.02))
+        ax.grid(visible=False, axis="y")
+        said.append(
+            f"{shown} from {own['estimate'].min():.2f} to {own['estimate'].max():.2f}, {rule} "
+            f"{score:.2f}, {better or 'none'} of {n} clearly better"
+        )
+    first = axes[0, 0]
+    first.set_yticks(range(len(classifiers)), classifiers)
+    first.set_ylim(len(classifiers) - 0.45, -0.55)
+    for border in np.arange(0.5, len(classifiers) - 1):
+        for ax in axes[0]:
+            ax.axhline(border, color="#E5E5E5", linewidth=0.8)
+    handles = [
+        plt.Line2D([], [], color=colour, marker=marker, linewidth=1.3, label=name)
+        for name, (colour, marker) in look.items()
+    ]
+    open_mark = plt.Line2D(
+        [], [], color=REFERENCE, marker="o", linestyle="none", markerfacecolor="white",
+        label="hollow: not clearly better",
+    )  # fmt: skip
+    figure.legend(handles=[*handles, open_mark], loc="outside upper center", ncols=len(look) + 1)
+    return described(figure, f"Every model beside what needs no scan: {'; '.join(said)}.")
 
 
 @styled
@@ -40,17 +114,17 @@ def forest(
     groups = list(dict.fromkeys(group for group, _ in models))
     # A gap of one line between groups.
     heights = {(g, label): i + groups.index(g) for i, (g, label) in enumerate(models)}
+    look = _looks(groups)
     figure, axes = plt.subplots(
         1, len(names), figsize=(WIDTH, 0.2 * (len(models) + len(groups)) + 1.0), sharey=True,
         squeeze=False,
     )  # fmt: skip
     for ax, (metric, shown) in zip(axes[0], names.items(), strict=True):
-        for i, group in enumerate(groups):
+        for group, (colour, marker) in look.items():
             own = table[(table["group"] == group) & (table["metric"] == metric)]
             at = [heights[group, label] for label in own["label"]]
-            colour = BASELINE_COLOUR if i == 0 else OKABE_ITO[(i - 1) % 6]
             ax.hlines(at, own["lower"], own["upper"], color=colour, linewidth=1.3)
-            ax.plot(own["estimate"], at, MARKERS[i % len(MARKERS)], color=colour, markersize=4)
+            ax.plot(own["estimate"], at, marker, color=colour, markersize=4)
         ax.axvline(references[metric], color=REFERENCE, linestyle="--", linewidth=1)
         ax.set(xlabel=shown)
         ax.grid(visible=False, axis="y")
@@ -65,7 +139,20 @@ def forest(
             annotation_clip=False,
         )  # fmt: skip
     what = " and ".join(names.values())
-    return described(figure, f"{what} of every model and baseline with intervals.")
+    said = "; ".join(
+        f"{shown}: {group} "
+        + " to ".join(
+            f"{v:.2f}"
+            for v in table[(table["group"] == group) & (table["metric"] == metric)]["estimate"].agg(
+                ["min", "max"]
+            )
+        )
+        for metric, shown in names.items()
+        for group in groups
+    )
+    return described(
+        figure, f"{what} of {len(models)} models and baselines with intervals. {said}."
+    )
 
 
 @styled
@@ -109,7 +196,8 @@ def permutation_nulls(
     for ax in axes[-1]:
         ax.set_xlabel(score)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    return described(figure, f"{score} under permuted labels and with the true ones, by test.")
+    said = "; ".join(str(t).replace("\n", ", ") for t in tests["title"])
+    return described(figure, f"{score} under permuted labels and with the true ones. {said}.")
 
 
 @styled
@@ -134,14 +222,14 @@ def split_spread(
     models = splits[["group", "label"]].drop_duplicates().to_numpy().tolist()
     groups = list(dict.fromkeys(group for group, _ in models))
     heights = {(g, label): i + 0.5 * groups.index(g) for i, (g, label) in enumerate(models)}
+    look = _looks(groups)
     figure, axes = plt.subplots(
         1, len(names), figsize=(WIDTH, 0.26 * len(models) + 0.13 * len(groups) + 1.2),
         sharey=True, squeeze=False,
     )  # fmt: skip
     for ax, (metric, shown) in zip(axes[0], names.items(), strict=True):
-        for i, group in enumerate(groups):
+        for group, (colour, marker) in look.items():
             own = splits[(splits["group"] == group) & (splits["metric"] == metric)]
-            colour = BASELINE_COLOUR if i == 0 else OKABE_ITO[(i - 1) % 6]
             for label, values in own.groupby("label", sort=False):
                 at = heights[group, str(label)]
                 first = values.loc[values["split"] == 0, "value"]
@@ -155,8 +243,7 @@ def split_spread(
                     markeredgecolor=REFERENCE,
                 )  # fmt: skip
                 ax.plot(
-                    values["value"].mean(), at, MARKERS[i % len(MARKERS)], color=colour,
-                    markersize=4.5,
+                    values["value"].mean(), at, marker, color=colour, markersize=4.5
                 )  # fmt: skip
         ax.axvline(references[metric], color=REFERENCE, linestyle="--", linewidth=1)
         ax.set(xlabel=shown)
@@ -165,4 +252,17 @@ def split_spread(
     axes[0, 0].set_yticks(list(heights.values()), shown_names, fontsize=8)
     axes[0, 0].set_ylim(max(heights.values()) + 0.6, -0.6)
     what = " and ".join(names.values())
-    return described(figure, f"{what} of each model over splits of the same people into folds.")
+    metric, shown = next(iter(names.items()))
+    by_model = splits[splits["metric"] == metric].groupby(["group", "label"])["value"]
+    wide = by_model.max() - by_model.min()
+    most = models[int(np.argmax([wide[group, label] for group, label in models]))]
+    return described(
+        figure,
+        f"{what} of {len(models)} models over splits of the same people into folds; between splits "
+        f"{shown} differs by up to {wide.max():.2f} ({': '.join(most)}).",
+    )
+
+
+def _looks(groups: list[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each group of lines, the first the baselines'."""
+    return {groups[0]: BASELINE_LOOK} | representation_look(groups[1:])

@@ -14,7 +14,7 @@ from alsnb.errors import CohortError
 if TYPE_CHECKING:  # loaded with the first page: a run that has nothing to do needs no figures
     from matplotlib.figure import Figure
 
-    from alsnb import display, figure_style
+    from alsnb import display
     from alsnb.parameters import Parameters
 
 
@@ -72,7 +72,7 @@ class Pages:
 
     def save_table(
         self, name: str, table: pd.DataFrame, caption: str, **options: Any
-    ) -> figure_style.HtmlTable:
+    ) -> display.HtmlTable:
         """Write an aggregate table to ``tables/NAME.csv`` and lay it out for the page.
 
         Parameters
@@ -84,11 +84,11 @@ class Pages:
         caption : str
             What the table shows.
         **options
-            As :func:`alsnb.figure_style.styled_table` takes them.
+            As :func:`alsnb.display.styled_table` takes them.
 
         Returns
         -------
-        alsnb.figure_style.HtmlTable
+        alsnb.display.HtmlTable
             For the notebook to show.
 
         Raises
@@ -96,7 +96,7 @@ class Pages:
         CohortError
             When the table holds participant identifiers.
         """
-        from alsnb import figure_style
+        from alsnb import display
 
         if "participant_id" in (*table.columns, *table.index.names):
             raise CohortError(f"table {name!r} holds participants; only aggregates reach the book")
@@ -108,7 +108,7 @@ class Pages:
         shown = table.rename(columns=named).map(
             lambda v: v.replace(" ± ", "\u00a0±\u00a0") if isinstance(v, str) else v
         )
-        return figure_style.styled_table(shown, caption, **options)
+        return display.styled_table(shown, caption, name=name, **options)
 
     def save_figure(self, name: str, figure: Figure, caption: str) -> display.FigureHtml:
         """Write a figure to ``figures/NAME.svg`` and lay it out for the page.

@@ -171,7 +171,12 @@ def distances(
     ax.grid(False, axis="y")
     shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=3)
-    return described(figure, "Distance of quality numbers from the median of the cohort by group.")
+    names = " and ".join(f"{g}, n = {len(own)}" for _, g, own in groups_of(table.loc[z.index]))
+    return described(
+        figure,
+        f"Distance of {len(z.columns)} quality numbers from the cohort's median in modified "
+        f"z-scores ({names}); the limit is {limit:g} to either side.",
+    )
 
 
 def _density(

@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from alsnb.figure_style import CHART, OKABE_ITO, REFERENCE, WIDTH, described, styled
+from alsnb.figure_style import (
+    CHART,
+    OKABE_ITO,
+    REFERENCE,
+    WIDTH,
+    described,
+    representation_look,
+    styled,
+)
 
 #: Markers of series, so that colour is never the only cue.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -97,7 +105,12 @@ def grid_scores(table: pd.DataFrame, *, score: str = "F1 (%)", title: str = "") 
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4)
     if title:
         figure.suptitle(title)
-    return described(figure, f"{score} against each classifier's hyper-parameters.")
+    top = table.loc[table.groupby("classifier", sort=False)["mean"].idxmax()]
+    said = ", ".join(f"{r['classifier']} {r['mean']:.1f}" for r in top.to_dict("records"))
+    name = f"{title}: " if title else ""
+    return described(
+        figure, f"{name}{score} against each classifier's hyper-parameters; the highest are {said}."
+    )
 
 
 @styled
@@ -144,7 +157,9 @@ def table3_heatmap(
             bar.ax.axhline(always_positive, color=OKABE_ITO[1], linewidth=2)
         text = f"boxed: above {always_positive:.2f} {unit}, which calling everybody positive scores"
         ax.set_title(text, fontsize=8, fontweight="normal")
-    return described(figure, "F1 of each classifier on each representation.")
+    return described(
+        figure, f"F1 of each classifier on each representation: {_ranges(table, unit)}."
+    )
 
 
 @styled
@@ -197,7 +212,14 @@ def table3_forest(
         ax.set_yticks(range(len(rows)), rows)
     axes[0, 0].invert_yaxis()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    return described(figure, "F1 with its spread over folds, by classifier and representation.")
+    rule = (
+        ""
+        if always_positive is None
+        else (f"; calling everybody positive has {always_positive:.1f} {unit}")
+    )
+    return described(
+        figure, f"F1 with its spread over folds, by classifier: {_ranges(table, unit)}{rule}."
+    )
 
 
 @styled
@@ -238,7 +260,11 @@ def confusion_matrices(
         ax.grid(False)
     axes[0, 0].set_ylabel("True class")
     figure.colorbar(image, ax=axes, label="Share of the true class (%)", shrink=0.7)
-    return described(figure, "Confusion matrices with counts and shares of each true class.")
+    said = "; ".join(
+        f"{title}: {_recall(counts, 1)} of {names[0]} and {_recall(counts, 0)} of {names[1]} right"
+        for title, counts in matrices.items()
+    )
+    return described(figure, f"Confusion matrices with counts and shares. {said}.")
 
 
 @styled
@@ -259,7 +285,8 @@ def roc_curves(table: pd.DataFrame) -> Figure:
     _curves(ax, table, "fpr", "tpr")
     ax.plot([0, 1], [0, 1], "--", color=REFERENCE, label="chance")
     ax.set(xlabel="False positive rate (1 − specificity)", ylabel="True positive rate (recall)")
-    return _square(figure, ax, "Receiver operating characteristics with the chance line.")
+    names = ", ".join(dict.fromkeys(table["curve"]))
+    return _square(figure, ax, f"ROC curves against the line of chance: {names}.")
 
 
 @styled
@@ -283,15 +310,22 @@ def pr_curves(table: pd.DataFrame, *, prevalence: float) -> Figure:
     text = f"chance: {prevalence:.3f}, the positive share"
     ax.axhline(prevalence, linestyle="--", color=REFERENCE, label=text)
     ax.set(xlabel="Recall (share of positives found)", ylabel="Precision")
-    return _square(figure, ax, "Precision-recall curves with the level of chance.")
+    names = ", ".join(dict.fromkeys(table["curve"]))
+    return _square(
+        figure, ax, f"Precision-recall curves against chance at {prevalence:.3f}: {names}."
+    )
 
 
 def _curves(ax: Any, table: pd.DataFrame, x: str, y: str) -> None:
     styles = ("-", "--", "-.", ":")
-    for i, name in enumerate(dict.fromkeys(table["curve"])):
+    names = [str(name) for name in dict.fromkeys(table["curve"])]
+    # Named for its representation a curve has that one's colour, else one of its own.
+    own_colours = representation_look([name.partition(" + ")[0] for name in names])
+    for i, name in enumerate(names):
         own = table[table["curve"] == name]
-        look = {"color": OKABE_ITO[i % len(OKABE_ITO)]}
-        ax.plot(own[x], own[y], linestyle=styles[i % len(styles)], label=str(name), **look)
+        shared = own_colours[name.partition(" + ")[0]][0] if " + " in name else ""
+        look = {"color": shared or OKABE_ITO[i % len(OKABE_ITO)]}
+        ax.plot(own[x], own[y], linestyle=styles[i % len(styles)], label=name, **look)
         if {"lower", "upper"} <= set(own.columns) and own["lower"].notna().any():
             ax.fill_between(own[x], own["lower"], own["upper"], alpha=0.15, linewidth=0, **look)
 
@@ -300,6 +334,20 @@ def _square(figure: Figure, ax: Any, text: str) -> Figure:
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     figure.legend(loc="outside right center")
     return described(figure, text)
+
+
+def _ranges(table: pd.DataFrame, unit: str) -> str:
+    """Lowest and highest mean of each representation, for those who can't see the marks."""
+    parts = []
+    for name in _order(table, "representation"):
+        own = table.loc[table["representation"] == name, "mean"]
+        parts.append(f"{name} {own.min():.1f} to {own.max():.1f} {unit}")
+    return ", ".join(parts)
+
+
+def _recall(counts: np.ndarray, label: int) -> str:
+    row = np.asarray(counts, float)[label]
+    return f"{100 * row[label] / row.sum():.0f} %" if row.sum() else "none"
 
 
 def _order(table: pd.DataFrame, column: str) -> list[str]:

@@ -151,4 +151,9 @@ def share_bars(alone: pd.DataFrame, total: pd.DataFrame) -> Figure:
     )
     ax.grid(visible=False, axis="y")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=k)
-    return described(figure, "Share of the variance between specifications by choice and score.")
+    said = "; ".join(
+        f"{name}: {alone[name].idxmax()} {100 * alone[name].max():.0f} % alone" for name in total
+    )
+    return described(
+        figure, f"Share of the variance that each of {n} choices explains, most of all for {said}."
+    )

@@ -280,6 +280,22 @@ class Study(Pages):
         negative, positive = self.cohort.names
         return {positive: int((labels == 1).sum()), negative: int((labels == 0).sum())}
 
+    def people(self, labels: pd.Series | None = None) -> str:
+        """Say for a caption how many people of each group there are.
+
+        Parameters
+        ----------
+        labels : pandas.Series, optional
+            1 positive, 0 negative; by default of the whole cohort.
+
+        Returns
+        -------
+        str
+            For instance ``"101 ALS and 19 mimic"``.
+        """
+        counts = self.counts(self.cohort.labels if labels is None else labels)
+        return " and ".join(f"{n} {name}" for name, n in counts.items())
+
     @functools.cached_property
     def classification(self):
         """Out-of-fold predictions of every representation and classifier, and what led to them.

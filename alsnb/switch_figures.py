@@ -89,8 +89,18 @@ def effect_forest(
         ax.set_ylim(len(order) - 0.4, -0.6)
     handles, labels = axes[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=3)
+    beside = mean[~mean["switch"].isin([*together, yardstick])]
+    parts = []
+    for name, title in cohorts.items():
+        own = beside[beside["cohort"] == name].dropna(subset=["difference"])
+        if len(own):
+            most = own.iloc[int(own["difference"].abs().to_numpy().argmax())]
+            parts.append(f"{title}: {most['switch']} most, {most['difference']:+.2f}")
+    said = "; ".join(parts).replace("-", "−")
     return described(
-        figure, f"Change of {score} by each switch alone and by all together, with intervals."
+        figure,
+        f"Change of {score} by each of {len(order)} switches and protocols, with intervals. "
+        f"{said}.",
     )
 
 
@@ -157,4 +167,16 @@ def protocol_scores(
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=len(shown)
     )
-    return described(figure, "Scores of the three protocols by classifier on both cohorts.")
+    metric, label = next(iter(names.items()))
+    own = scores[scores["metric"] == metric]
+    said = "; ".join(
+        f"{title}: "
+        + ", ".join(
+            f"{p} {own[(own['cohort'] == c) & (own['protocol'] == p)]['estimate'].mean():.2f}"
+            for p in shown
+        )
+        for c, title in cohorts.items()
+    )
+    return described(
+        figure, f"Scores of {len(shown)} protocols by classifier. Mean {label}, {said}."
+    )

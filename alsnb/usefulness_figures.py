@@ -79,7 +79,18 @@ def reliability_curves(
         f"Mean probability of {positive} in the bin (corner: bins × people)", fontsize=9
     )
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    text = f"Share of {positive} against the predicted probability, by model and training."
+    gap = (table["observed"] - table["predicted"]).abs()
+    by = gap.groupby([table["classifier"], table["protocol"]]).mean()
+    said = "; ".join(
+        f"{name}, {title}: {by[c, p]:.2f}"
+        for c, name in rows.items()
+        for p, title in columns.items()
+        if (c, p) in by.index
+    )
+    text = (
+        f"Share of {positive} against the predicted probability. Mean distance of the bins from "
+        f"the diagonal, {said}."
+    )
     return described(figure, text)
 
 
@@ -128,7 +139,18 @@ def decision_curves(
                 ax.set_xlabel("Threshold probability")
         line[0].set_ylabel(f"{name}\nnet benefit (per 100)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    text = f"Net benefit of acting on {positive} by model, against acting on everybody or nobody."
+    useful = table["net_benefit"] > table["everybody"].clip(lower=0) + 1e-9
+    by = useful.groupby([table["classifier"], table["protocol"]]).mean()
+    said = "; ".join(
+        f"{name}, {title}: at {100 * by[c, p]:.0f} %"
+        for c, name in rows.items()
+        for p, title in columns.items()
+        if (c, p) in by.index
+    )
+    text = (
+        f"Net benefit of acting on {positive} when a model says so, against acting on everybody or "
+        f"nobody. Thresholds at which the model is ahead, {said}."
+    )
     return described(figure, text)
 
 
@@ -184,7 +206,11 @@ def cost_curves(
         line[0].set_ylabel(f"{name}\nrelative cost")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    text = "Cost of errors under each rule, over the cheaper of calling everybody or nobody."
+    text = (
+        "Cost of errors under each rule, over the cheaper of calling everybody or nobody, by cost "
+        f"of a missed {positive}: {', '.join(classifiers.values())} on "
+        f"{', '.join(representations.values())}."
+    )
     return described(figure, text)
 
 

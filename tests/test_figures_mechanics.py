@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from alsnb import brain_figures, demographics, figure_style, figures, published
+from alsnb import brain_figures, demographics, display, figure_style, figures, published
 from alsnb.errors import ParameterError
 
 N = (90, 30)
@@ -411,7 +411,7 @@ def table_html(**options):
         {"ALS & co": [230, 318, 171.5], "mimic": [34, np.nan, 42]},
         index=index.set_names(["variable", "level"]),
     )
-    made = figures.styled_table(table, "Who <is> in", **options)
+    made = display.styled_table(table, "Who <is> in", **options)
     return made, bs4.BeautifulSoup(made.html, "html.parser")
 
 
@@ -419,7 +419,7 @@ def test_numbers_have_a_minus_and_ranges_and_names_keep_their_hyphen():
     bs4 = pytest.importorskip("bs4")
     cells = ["-0.3", "60-75", "x-1", "1e-05", "-0.3 to -.2", "(-4)", "k = -1", "2010-12-31", "–"]
     table = pd.DataFrame({"text": cells, "number": np.linspace(-4, 4, 9)})
-    made = figures.styled_table(table, "Signs", formats={"number": "{:+.0f}"}, index=False)
+    made = display.styled_table(table, "Signs", formats={"number": "{:+.0f}"}, index=False)
     shown = [td.text for td in bs4.BeautifulSoup(made.html, "html.parser")("td")]
     expected = ["−0.3", "60-75", "x-1", "1e-05", "−0.3 to −.2", "(−4)", "k = −1", "2010-12-31", "–"]
     assert shown[::2] == expected
@@ -471,13 +471,13 @@ def test_table_has_no_fixed_width_and_no_outside_asset():
 def test_same_table_same_html_other_table_other_id():
     first, soup = table_html()
     assert first.html == table_html()[0].html
-    other = figures.styled_table(pd.DataFrame({"a": [1]}), "Who <is> in")
+    other = display.styled_table(pd.DataFrame({"a": [1]}), "Who <is> in")
     assert soup.table["id"] not in other.html
 
 
 def test_highlight_and_hidden_index():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     bold = pd.DataFrame({"a": [True, False], "b": [False, False]})
-    made = figures.styled_table(frame, "Bold", highlight=bold, index=False, formats="{:.0f}")
+    made = display.styled_table(frame, "Bold", highlight=bold, index=False, formats="{:.0f}")
     assert made.html.count("font-weight: bold") == 1
     assert 'scope="row"' not in made.html

@@ -67,7 +67,7 @@ def clean(run) -> Path:
     html = run_dir.parent / "clean"
     (html / "notebooks").mkdir(parents=True)
     fewest = params.hidden_below
-    table = figure_style.styled_table(disclosure.table1(people, fewest), "Who is in")
+    table = display.styled_table(disclosure.table1(people, fewest), "Who is in")
     ages = display.figure_html(figures.age_distribution(people, smooth=True), "Ages")
     sexes = display.figure_html(figures.sex_bars(disclosure.counts(people, fewest)), "Sex")
     body = table._repr_html_() + ages._repr_html_() + sexes._repr_html_()

@@ -84,3 +84,15 @@ def test_the_book_is_whole_and_names_nobody(real_run):
             if "notebooks" in path.parts or path.stem == "index":  # prose has sub-01 as example
                 assert not any(re.search(rf"\b{name}\b", text) for name in names), path
             assert str(folder.parent) not in text, path
+
+
+def test_the_front_page_names_the_cohorts_own_groups(real_run):
+    folder, _ = real_run
+    told = pd.read_csv(folder / "tables" / "front_page.csv")
+    words = " ".join([*told["verdict"], *told["text"]])
+    assert "depr" in words
+    assert "control" in words
+    assert "Nobody knows the truth of real scans." in words
+    assert not re.search(r"\bALS\b|mimic|simulated|planted", words)
+    # Ten of one class at the most: too few for anything.
+    assert told["verdict"].iloc[-1] == "These people are too few for a model worth having"
