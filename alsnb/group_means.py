@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -366,7 +366,7 @@ def _kept_sums(
             total = {k: part[k] + total[k] if k in total else part[k] for k in part}
         total["affine"] /= len(batches)
         with features.replacing(path, suffix=".npz") as temporary:
-            np.savez_compressed(temporary, **total)
+            np.savez_compressed(temporary, **cast(dict[str, Any], total))
     with np.load(path) as stored:
         return {name: stored[name] for name in stored.files}
 

@@ -284,7 +284,7 @@ def simulated_head(study: Study) -> Head:
     patients = people.index[(people["label"] == 1) & people.index.isin(study.masks.artifacts)]
     lost = truth.read_truth(study.bids_root).loc[patients]
     subject = str((lost["precentral_lost_ml"] + lost["cortical_lost_ml"]).idxmax())
-    scan = load_scan(people.loc[subject, "t1w"], subject)
+    scan = load_scan(str(people.loc[subject, "t1w"]), subject)
     steps = block(scan.zooms)
 
     def part(array: NDArray[Any]) -> NDArray[np.float64]:
@@ -405,7 +405,9 @@ def _lay_out(
     else:
         title = "A simulated head (no person was scanned) and the groups' mean brains"
     caption = f"{title}: slices through the point that the viewer begins with."
-    figure = study.save_figure(f"viewer_{name}", still(pictures[0], top, moved, start), caption)
+    figure = study.save_figure(
+        f"viewer_{name}", still(pictures[0], top, moved, start.tolist()), caption
+    )
     return viewer(pictures, overlays, moved, figure, title=title, start=start.tolist(), first=first)
 
 

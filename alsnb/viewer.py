@@ -137,13 +137,11 @@ def scalar(
         ends = window or (-limit, limit)
         return Volume(key, label, kind, codes.astype(np.uint8), -128 * step, step, unit, True, ends)
     hollow = kind == "sequential" or not known.all()
-    # Code 0 of a hollow volume means that there is nothing there.
-    first = 1 if hollow else 0
+    # Code 0 of a hollow volume means that there is nothing there, which is 0 of a map of losses.
+    first = 1 if hollow and kind == "grey" else 0
     low, high = min(float(shown.min()), 0.0), float(shown.max())
     step = (high - low) / (255 - first) or 1.0
     codes = np.where(known, np.rint((filled - low) / step) + first, 0)
-    if kind == "sequential":
-        codes = np.where(filled > 0, np.maximum(codes, 2), 0)
     positive = shown[shown > 0]
     top = float(np.percentile(positive, 99.8)) if len(positive) else 1.0
     return Volume(

@@ -86,10 +86,10 @@ def _coloured(overlay: Volume, codes: NDArray[np.uint8]) -> tuple[NDArray[np.flo
         return table[codes], None
     low, high = overlay.window
     scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(low, high), MAPS[overlay.kind])
-    values = overlay.low + overlay.step * codes.astype(np.float64)
+    values: NDArray[np.float64] = overlay.low + overlay.step * codes.astype(np.float64)
     colours = np.asarray(scale.to_rgba(values))
-    share = np.abs(values) / high if overlay.kind == "signed" else np.ones_like(values)
-    colours[..., 3] = np.where(codes == 0, 0, OPACITY * np.clip(share, 0, 1))
+    fade = np.clip(np.abs(values) / high, 0, 1) if overlay.kind == "signed" else 1.0
+    colours[..., 3] = np.where(codes == 0, 0, OPACITY * fade)
     return colours, scale
 
 
