@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from alsnb import shown_brains
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 
@@ -53,6 +54,8 @@ class Secrets:
         What the groups are called, lower case.
     minimum : int
         Smallest count to show.
+    volumes : set of str
+        SHA-256 of the volumes that may be looked at.
     """
 
     identifiers: set[str] = field(default_factory=set)
@@ -65,6 +68,7 @@ class Secrets:
     totals: set[int] = field(default_factory=set)
     group_names: set[str] = field(default_factory=set)
     minimum: int = 10
+    volumes: set[str] = field(default_factory=set)
 
 
 def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
@@ -109,6 +113,7 @@ def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
     s.group_names = {str(g).lower() for g in cohort["group"].unique()}
     s.group_names |= {params.positive_label.lower(), params.negative_label.lower()}
     s.totals |= {len(cohort), len(table), *cohort["group"].value_counts().tolist()}
+    s.volumes = shown_brains.allowed(run_dir, params.minimum_cell)
     if params.group_column in table:
         s.totals |= set(table[params.group_column].value_counts().tolist())
     return s

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import csv
+import gzip
 import html
 import html.parser
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
+
+import numpy as np
 
 #: Endings of files that hold text.
 TEXTS = {".html", ".js", ".json", ".ipynb", ".svg", ".csv", ".tsv", ".txt", ".md", ".xml", ".css"}
@@ -30,6 +35,10 @@ PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 THEME = {".inv", ".buildinfo", ".map", ".mo", ".po", ".woff", ".woff2", ".ttf", ".eot", ".ico"}
 #: A picture inside a text.
 _INLINE = re.compile(r"data:image/([\w.+-]+);base64,([A-Za-z0-9+/=\s]+)")
+#: Anything else that was packed as base64, in one line or several; 64 x 64 pixels at least.
+_PACKED = re.compile(r"[A-Za-z0-9+/](?:[A-Za-z0-9+/]|\r?\n|\\n){2000,}={0,2}")
+#: Whole numbers enough for a picture of 64 x 64 pixels.
+_PIXELS = re.compile(r"\d{1,5}(?:,\s*\d{1,5}){4095,}")
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _NUMBERS = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -51,6 +60,9 @@ class Piece:
         Points of each line or group of marks of a drawing.
     pictures : list of tuple of str and bytes
         Name (for what it was marked as by the figure rooms) and bytes of each picture of pixels.
+    packed : list of bytes
+        What long runs of base64 and of whole numbers hold, unpacked: volumes of the viewer, and
+        anything else that no reader can see into.
     """
 
     place: str
@@ -58,6 +70,7 @@ class Piece:
     tables: list[list[list[str]]] = field(default_factory=list)
     marks: list[list[tuple[float, float]]] = field(default_factory=list)
     pictures: list[tuple[str, bytes]] = field(default_factory=list)
+    packed: list[bytes] = field(default_factory=list)
 
 
 def pieces(folder: Path) -> Iterator[Piece]:
@@ -146,6 +159,10 @@ def _text(place: str, text: str) -> Iterator[Piece]:
         elif not _inside_drawing(text, found.start()):
             yield Piece(where, pictures=[("", data)])
     rest = _INLINE.sub(" ", text)
+    unpacked = [*map(_unpacked, _PACKED.findall(rest)), *map(_listed, _PIXELS.findall(rest))]
+    if any(unpacked):
+        yield Piece(f"{place}, packed data", packed=[data for data in unpacked if data])
+        rest = _PACKED.sub(" ", rest)
     if place.endswith(".svg"):
         yield from _drawing(place, text)
         return
@@ -156,6 +173,25 @@ def _text(place: str, text: str) -> Iterator[Piece]:
         reader.tables.append(list(csv.reader(io.StringIO(rest), delimiter=comma)))
     said = html.unescape(rest)
     yield Piece(place, f"{said}\n{unquote(said)}\n{''.join(reader.words)}", reader.tables)
+
+
+def _unpacked(run: str) -> bytes:
+    """Decode base64, and decompress it; nothing where it is a run of letters, say."""
+    run = re.sub(r"\\n|\s", "", run)
+    if not (re.search("[a-z]", run) and re.search("[A-Z]", run) and re.search(r"\d", run)):
+        return b""
+    try:
+        data = base64.b64decode(run + "=" * (-len(run) % 4))
+    except binascii.Error:  # one character too many: not base64, but nothing to be read either
+        data = run.encode()
+    for unpack in (gzip.decompress, zlib.decompress):
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            return unpack(data)
+    return data
+
+
+def _listed(run: str) -> bytes:
+    return np.array([int(n) for n in run.split(",")], dtype=np.uint32).tobytes()
 
 
 def _inside_drawing(text: str, at: int) -> bool:

@@ -14,9 +14,21 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from alsnb import disclosure, display, figure_style, figures, interactive, parameters, privacy
+from alsnb import (
+    disclosure,
+    display,
+    figure_style,
+    figures,
+    group_means,
+    interactive,
+    parameters,
+    privacy,
+    shown_brains,
+    viewer,
+)
 
 N = (24, 12)
+HEAD = "volume that may show a head"
 #: In two parts, so that no path of a user stands in the project's own files.
 HOME = "home"
 rng = np.random.default_rng(3)
@@ -123,6 +135,17 @@ def face() -> bytes:
     return stream.getvalue()
 
 
+def head() -> np.ndarray:
+    """A person's head, face and all, at 8 bits."""
+    return np.random.default_rng(5).integers(0, 255, (20, 24, 18), dtype=np.uint8)
+
+
+def looked_at(codes: np.ndarray, label: str) -> str:
+    volume = viewer.Volume("mean_1", label, "grey", codes)
+    still = display.FigureHtml(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "x", "y")
+    return viewer.viewer([volume], [], np.eye(4), still, title="Brains", start=(9, 9, 9)).html
+
+
 def dots(values) -> str:
     figure, ax = plt.subplots()
     ax.plot(values, np.arange(len(values)) % 3, "o")
@@ -197,6 +220,14 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
             "picture that may show a face",
         ),
         "picture in a drawing": (picture(), "picture that may show a face"),
+        "head in the viewer": (looked_at(head(), "Mean of ALS, n = 24"), HEAD),
+        "head in a script": (f"<script>v = '{viewer.packed(head())}'</script>", HEAD),
+        "head in lines": (f"<p>{base64.encodebytes(head().tobytes()).decode()}</p>", HEAD),
+        "head as another kind of data": (
+            f"<a href='data:application/x;base64,{base64.b64encode(head().tobytes()).decode()}'>",
+            HEAD,
+        ),
+        "head as numbers": (f"<script>v = {head().ravel().tolist()}</script>", HEAD),
     }
 
 
@@ -214,7 +245,8 @@ CASES = (
     "birth, written", "scan date", "remark", "hospital", "row", "two long numbers",
     "six short numbers", "list", "dots", "dots of a group", "steps", "cell", "cell with share",
     "cell told by its share",
-    "picture", "picture in a drawing",
+    "picture", "picture in a drawing", "head in the viewer", "head in a script", "head in lines",
+    "head as another kind of data", "head as numbers",
 )  # fmt: skip
 
 
@@ -271,6 +303,40 @@ def test_brains_and_charts_that_the_figure_rooms_mark_pass(run, book):
     plt.close(figure)
     (book / "genindex.html").write_text(f"<html>{svg(figure)}</html>")
     assert privacy.publish_check(run[0]) == []
+
+
+def sums_of(n: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Sums over brains of two groups, as the run folder keeps them."""
+    inside = np.zeros((20, 24, 18))
+    inside[4:16, 5:20, 3:15] = 1
+    sums = {"affine": np.eye(4)}
+    for label, size in zip((1, 0), n, strict=True):
+        values = 100 + 20 * rng.normal(size=(size, *inside.shape))
+        sums |= {f"n_{label}": np.array(size), f"people_{label}": size * inside}
+        sums |= {f"sum_{label}": values.sum(axis=0) * inside}
+        sums |= {f"square_{label}": (values**2).sum(axis=0) * inside}
+    return sums
+
+
+@pytest.mark.parametrize(("n", "found"), [((24, 12), set()), ((24, 9), {HEAD})])
+def test_mean_brains_pass_and_those_of_fewer_do_not(run, book, n, found):
+    kept = shown_brains.means_folder(run[0])
+    kept.mkdir(parents=True)
+    sums = sums_of(n)
+    np.savez(kept / "a.npz", **sums)
+    means = group_means.from_sums(sums, 9)
+    box = (slice(3, 17), slice(4, 21), slice(2, 16))
+    volumes = shown_brains.mean_volumes(means, ("mimic", "ALS"))
+    volumes.append(shown_brains.difference_volume(means, ("mimic", "ALS")))
+    text = "".join(looked_at(v.cropped(box).codes, v.label) for v in volumes)
+    (book / "notebooks" / "04.html").write_text(f"<html>{text}</html>")
+    assert kinds(run[0]) == found
+    # One voxel that is another is no mean of theirs.
+    codes = volumes[0].cropped(box).codes.copy()
+    codes[5, 5, 5] ^= 1
+    (book / "notebooks" / "04.html").write_text(f"<html>{looked_at(codes, 'x')}</html>")
+    assert kinds(run[0]) == {HEAD}
+    shutil.rmtree(kept)
 
 
 def test_the_command_names_the_places_and_fails(run, book, capsys):
