@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alsnb import changes, features, fingerprints, parameters
+from alsnb import changes, features, fingerprints, parameters, plugins
 from alsnb.errors import ParameterError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
@@ -146,7 +146,7 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
     if WITHOUT_FLAGGED & set(stages):
         sections += ["Quality", *(SECTIONS["masks"] if params.exclude_flagged else ())]
     deciding = params.subset(*sections)
-    key = {
+    key: dict[str, Any] = {
         "notebook": hashlib.sha256(source.read_bytes()).hexdigest(),
         "package": {name: digest[:16] for name, digest in fingerprints.package_files().items()},
         "parameters": {name: getattr(params, name) for name in DECIDING_ALWAYS}
@@ -155,6 +155,8 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
         "cohort": inputs,
         "lost": _losses(source, params),
     }
+    if params.plugins:
+        key["parameters"]["plugins"] = [plugins.read(file).digest for file in params.plugins]
     return json.dumps(key, sort_keys=True)
 
 
