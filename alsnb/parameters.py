@@ -30,7 +30,7 @@ Classifier = Literal[
 ]
 Representation = Literal["radiomics", "dl7", "dl8"]
 Tuned = Literal["svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf"]
-#: A classifier or representation that a plugin registers.
+# A classifier or representation that a plugin registers.
 Own = Annotated[str, Field(pattern=f"^{plugins.NAME.pattern}$")]
 Folds = Annotated[int, Field(ge=2, le=20)]
 Loss = Annotated[float, Field(gt=0, le=1)]

@@ -33,7 +33,7 @@ def test_every_block_is_executed_compared_or_says_why_not(page):
     unknown = {b.kind for b in found} - allowed
     assert not unknown
     assert {b.how for b in found if b.kind != "not run"} <= {
-        "", "fails", "in the background", "with a folder of the same shape",
+        "", "fails", "in the background", "on a local cluster", "with a folder of the same shape",
     }  # fmt: skip
 
 
