@@ -15,8 +15,7 @@ PAGE = (ROOT / "book" / "reference" / "run_folder.md").read_text(encoding="utf-8
 
 def rows(n_cells: int) -> list[list[str]]:
     lines = [line for line in PAGE.splitlines() if re.match(r"\| (`|\[?\d\d)", line)]
-    cells = [[c.strip() for c in line.strip("|").split(" | ")] for line in lines]
-    cells = [[c.strip(" |") for c in row] for row in cells]
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
     return [row for row in cells if len(row) == n_cells]
 
 
