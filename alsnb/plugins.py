@@ -32,8 +32,9 @@ REPRESENTATIONS: dict[str, str] = dict(published.REPRESENTATION_LABELS)
 NAME = re.compile(r"[a-z][a-z0-9_]{1,29}")
 #: Names that mean something else in a run folder.
 _TAKEN = frozenset(
-    (*CLASSIFIERS, *REPRESENTATIONS, "baseline", "ridge", "embeddings", "intensity", "brain_mask",
-     "image_quality", "all", "quality")
+    (*CLASSIFIERS, *REPRESENTATIONS, "baseline", "always_positive", "prevalence_random", "age_sex",
+     "brain_volume", "ridge", "embeddings", "intensity", "brain_mask", "image_quality", "quality",
+     "flags", "exclusions", "all_exclusions", "all")
 )  # fmt: skip
 
 

@@ -229,6 +229,28 @@ def test_a_representation_sees_one_scan_and_what_fails_is_counted(write, make_bi
         features.extract(people, plugin_extractor.of("extent_10"), root / "store", progress=False)
 
 
+def test_names_of_the_run_folder_and_of_baselines_are_taken():
+    from alsnb import baselines, chapters
+
+    assert set(baselines.BASELINES) <= plugins._TAKEN
+    assert {*chapters.EXTRACTORS.values(), "image_quality"} <= plugins._TAKEN
+
+
+def test_the_scorecard_compares_the_papers_models_alone(write, table):
+    from alsnb import scorecard
+
+    features, labels = table
+    plugins.use([write(GOOD.format(n=11))])
+    both = protocols.run_many(
+        {"radiomics": features, "extent_11": features}, labels,
+        classifiers=["svm_sigmoid", "logistic_11"], progress=False,
+    )  # fmt: skip
+    kept = scorecard._of_the_paper(both)
+    assert set(kept.predictions["representation"]) == {"radiomics"}
+    assert set(kept.predictions["classifier"]) == {"svm_sigmoid"}
+    assert len(kept.folds) == 3
+
+
 def test_an_unknown_representation_says_what_to_do():
     from alsnb import plugin_extractor
 
