@@ -99,8 +99,8 @@ BAD = {
     "unfitted scikit-learn": CLASSIFIER.format(name="lin", grid={}, made="LogisticRegression"),
     "fitted before": CLASSIFIER.format(
         name="lin", grid={}, made="LogisticRegression().fit([[0], [1]], [0, 1])"),
-    "did you mean 'C'": CLASSIFIER.format(
-        name="lin", grid={"c": [1]}, made="LogisticRegression()"),
+    "did you mean 'max_iter'": CLASSIFIER.format(
+        name="lin", grid={"max_itr": [1]}, made="LogisticRegression()"),
     "give a list of numbers": CLASSIFIER.format(
         name="lin", grid={"solver": ["lbfgs"]}, made="LogisticRegression()"),
     "is \\[\\]; give": CLASSIFIER.format(name="lin", grid={"C": []}, made="LogisticRegression()"),
