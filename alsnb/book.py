@@ -232,7 +232,9 @@ def toc_pages(path: Path) -> list[str]:
         Without ending, relative to the book's root.
     """
     toc = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    chapters = [c for part in toc["parts"] for c in part["chapters"]]
+    inner = [c["file"] for chapter in chapters for c in chapter.get("sections", ())]
+    return [toc["root"], *(c["file"] for c in chapters), *inner]
 
 
 class _Errors(html.parser.HTMLParser):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alsnb import changes, features, fingerprints, parameters
+from alsnb import changes, features, fingerprints, parameters, plugins
 from alsnb.errors import ParameterError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
@@ -166,13 +166,15 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
     str
         JSON; equal texts mean that nothing changed, and :func:`why_stale` reads two.
     """
-    key = {
+    key: dict[str, Any] = {
         "notebook": hashlib.sha256(source.read_bytes()).hexdigest(),
         "package": {name: digest[:16] for name, digest in fingerprints.package_files().items()},
         "parameters": deciding(source, params),
         "cohort": inputs,
         "lost": _losses(source, params),
     }
+    if params.plugins:
+        key["parameters"]["plugins"] = [plugins.read(file).digest for file in params.plugins]
     return json.dumps(key, sort_keys=True)
 
 

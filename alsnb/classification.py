@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from alsnb import features, protocols
+from alsnb import features, plugins, protocols
 from alsnb.parameters import Parameters
 from alsnb.protocols import ProtocolResult
 
@@ -70,6 +70,7 @@ def classify(
         params.subset("Classification"),
         params.seed,
         features.code_hash(*MODULES),
+        *plugins.digests(params.classifiers),
     )
     target = folder / params.protocol
     stored = _stored(target, key)

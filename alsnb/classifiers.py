@@ -22,12 +22,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
+from . import plugins
 from .errors import CohortError, ParameterError
 from .networks import DNNClassifier
-from .published import CLASSIFIER_LABELS
 
-CLASSIFIERS = CLASSIFIER_LABELS
-"""Name of each classifier and its label in the paper, in the order of its Table 3."""
+CLASSIFIERS = plugins.CLASSIFIERS
+"""Name and label of each classifier: the paper's in the order of its Table 3, then plugins'."""
 
 NETWORKS = ("dnn_t", "dnn_v")
 """The classifiers that are networks: no grid, several trials."""
@@ -224,7 +224,7 @@ def classifier(
     network: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Pipeline:
-    """Build one of the paper's classifiers as an unfitted pipeline.
+    """Build one of the paper's classifiers, or a plugin's, as an unfitted pipeline.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def classifier(
 
 
 def grid(name: str, *, trees: Sequence[int] = TREES) -> dict[str, list[float]]:
-    """Return the paper's grid of a classifier, for ``GridSearchCV`` (section 2.4).
+    """Return the grid of a classifier: the paper's (section 2.4) or a plugin's.
 
     Parameters
     ----------
@@ -291,6 +291,8 @@ def grid(name: str, *, trees: Sequence[int] = TREES) -> dict[str, list[float]]:
         Unknown name.
     """
     _check_name(name)
+    if (own := plugins.own_classifier(name)) is not None:
+        return {f"estimator__{key}": list(values) for key, values in own.grid.items()}
     candidates = {**_GRIDS[name], **({"n_estimators": trees} if name == "rf" else {})}
     return {f"estimator__{key}": list(values) for key, values in candidates.items()}
 
@@ -320,6 +322,8 @@ def _estimator(
     name: str, seed: int, linear_svc: bool, platt_scores: bool, network: Mapping[str, Any]
 ) -> Any:
     _check_name(name)
+    if (own := plugins.own_classifier(name)) is not None:
+        return own.build(seed)
     if name == "svm_linear" and linear_svc:
         return LinearSVC(random_state=seed)
     if name.startswith("svm_") and platt_scores:
@@ -336,6 +340,4 @@ def _estimator(
 
 def _check_name(name: str) -> None:
     if name not in CLASSIFIERS:
-        raise ParameterError(
-            f"no classifier {name!r}; the paper's eight are {', '.join(CLASSIFIERS)}"
-        )
+        raise ParameterError(f"no classifier {name!r}; there are {', '.join(CLASSIFIERS)}")

@@ -118,6 +118,10 @@ def _read(arguments: argparse.Namespace) -> Parameters:
     for name in PATHS:
         if values.get(name) and "://" not in str(values[name]):
             values[name] = str(Path(values[name]).expanduser().resolve())
+    if isinstance(files := values.get("plugins"), str):
+        values["plugins"] = [files]
+    if isinstance(files := values.get("plugins"), list):
+        values["plugins"] = [str(Path(str(file)).expanduser().resolve()) for file in files]
     for name in ("weights", "scheduler"):  # a name or an address, or else a file
         if Path(str(values.get(name, ""))).is_file():
             values[name] = str(Path(values[name]).resolve())

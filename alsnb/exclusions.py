@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from alsnb.errors import AlsnbError
+from alsnb.published import REPRESENTATION_LABELS
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ REASONS: dict[str, Reason] = {
         ("radiomics_not_finite", "undefined radiomics", "look at scan and mask"),
         ("radiomics_failed", "radiomics failed", "look at scan and mask"),
         ("embedding_not_finite", "undefined deep features", "look at the scan"),
+        ("plugin_failed", "representation of one's own failed", "look at the plugin and the scan"),
         # What no scan is to blame for
         ("orientation", "no such orientation", "give three axis codes"),
         ("weights", "weights can't be used", "get the weights anew"),
@@ -145,8 +147,10 @@ def losses(
         "brain mask": ("brain_mask", "brain_mask", radiomics),
         "quality": ("image_quality", "quality", flagged_out),
         "radiomics": ("radiomics", "radiomics", radiomics),
-        "deep features": ("embeddings", "embeddings", set(representations) != {"radiomics"}),
+        "deep features": ("embeddings", "embeddings", bool({"dl7", "dl8"} & set(representations))),
     }
+    own = [name for name in representations if name not in REPRESENTATION_LABELS]
+    steps |= {name: (name, name, True) for name in own}
     found: dict[str, pd.DataFrame] = {}
     masked, flagged = lost("brain_mask"), set[str]()
     for step, (name, source, wanted) in steps.items():
@@ -156,7 +160,7 @@ def losses(
             continue
         made = set(pd.read_parquet(table, columns=[]).index) | set(failed["participant_id"])
         need = set(scanned)
-        if name in ("image_quality", "radiomics") and masked is not None:
+        if name in ("image_quality", "radiomics", *own) and masked is not None:
             need -= set(masked["participant_id"])
         if made - flagged == need - flagged:  # otherwise of another cohort, and not yet of this
             found[step] = out

@@ -6,6 +6,7 @@ tests, repeated splits, comparisons and the verdict); `alsnb.honest_tables` lays
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 METRICS = ("f1", "balanced_accuracy", "mcc", "specificity", "auc", "auprc")
 #: Models whose score is a probability; a distance to a boundary has no Brier score.
 PROBABILITIES = ("knn", "rf", "dnn_t", "dnn_v", *baselines.BASELINES)
-#: Display names of everything scored here.
-LABELS = CLASSIFIERS | baselines.BASELINES | {"ridge": "ridge (declared)"}
-REPRESENTATIONS = NAMES | {baselines.REPRESENTATION: "Baselines"}
+#: Display names of everything scored here; views, for plugins add to them later.
+LABELS = ChainMap(CLASSIFIERS, baselines.BASELINES, {"ridge": "ridge (declared)"})
+REPRESENTATIONS = ChainMap(NAMES, {baselines.REPRESENTATION: "Baselines"})
 #: The reference of every F1.
 ALWAYS = ("nested", baselines.REPRESENTATION, "always_positive")
 

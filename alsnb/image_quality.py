@@ -111,7 +111,7 @@ def snr(values: Floats) -> float:
 
 
 def cnr(found: Tissue, air: Floats) -> float:
-    """Contrast-to-noise ratio: |μ_white - μ_grey| / √(σ_air² + σ_white² + σ_grey²).
+    """Contrast-to-noise ratio: abs(μ_white - μ_grey) / √(σ_air² + σ_white² + σ_grey²).
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def cnr(found: Tissue, air: Floats) -> float:
 
 
 def cjv(found: Tissue) -> float:
-    """Coefficient of joint variation: (σ_white + σ_grey) / |μ_white - μ_grey|.
+    """Coefficient of joint variation: (σ_white + σ_grey) / abs(μ_white - μ_grey).
 
     Parameters
     ----------

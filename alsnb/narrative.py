@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from alsnb import evaluation, published
+from alsnb import evaluation, plugins, published
 from alsnb.classifiers import CLASSIFIERS
 from alsnb.switches import Protocol
 
-#: Representations as the paper prints them.
-NAMES = published.REPRESENTATION_LABELS
+#: Representations as the paper prints them, and those of plugins.
+NAMES = plugins.REPRESENTATIONS
 #: Hyper-parameters as the paper's Table 1 prints them.
 SYMBOLS = {"n_neighbors": "k", "n_estimators": "N", "C": "C", "degree": "d", "gamma": "γ"}
 #: An equals sign that a narrow column does not break at.
@@ -24,6 +24,10 @@ EQUALS = "\u00a0=\u00a0"
 TIE = 1e-6
 #: The hyper-parameter on the horizontal axis of a grid's figure.
 MAIN = {"knn": "n_neighbors", "rf": "n_estimators"}
+#: Columns of a grid search's table that are no hyper-parameter.
+_ABOUT = frozenset(
+    ("protocol", "representation", "classifier", "fold", "mean_score", "sd_score", "rank")
+)
 
 
 #: What each protocol is.
@@ -331,17 +335,20 @@ def grid_table(grid: pd.DataFrame, chosen: pd.DataFrame, representation: str) ->
     for classifier, part in grid[grid["representation"] == representation].groupby(
         "classifier", sort=False
     ):
-        main = MAIN.get(str(classifier), "C")
-        names = [c for c in SYMBOLS if c in part and part[c].notna().any()]
+        given = [c for c in part if c not in _ABOUT and part[c].notna().any()]
+        names = sorted(given, key=lambda c: [*SYMBOLS, c].index(c))
+        if not names:  # a plugin's without a grid
+            continue
+        main = MAIN.get(str(classifier), "C" if "C" in names else names[0])
         second = [n for n in names if n != main]
         means = part.groupby(names, dropna=False)[["mean_score", "sd_score"]].mean().reset_index()
         for row in means.to_dict("records"):
             rows.append(
                 {
                     "classifier": CLASSIFIERS[str(classifier)],
-                    "parameter": SYMBOLS[main],
+                    "parameter": SYMBOLS.get(main, main),
                     "value": row[main],
-                    "series": ", ".join(f"{SYMBOLS[n]} = {row[n]:g}" for n in second),
+                    "series": ", ".join(f"{SYMBOLS.get(n, n)} = {row[n]:g}" for n in second),
                     "mean": 100 * row["mean_score"],
                     "sd": 100 * row["sd_score"],
                     "chosen": _was_chosen(row, names, chosen, representation, str(classifier)),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 
+from alsnb import parameters
 from alsnb.parameters import Parameters, section_of, unit_of
+from alsnb.project import project_root
+
+#: Profiles of ``params/`` that the reference shows, the defaults first.
+PROFILES = ("demo", "paper", "bids")
 
 
 def reference() -> str:
@@ -13,15 +18,22 @@ def reference() -> str:
     Returns
     -------
     str
-        Markdown: a table for each section with meaning, unit and demo value.
+        Markdown: a table for each section with meaning, unit, allowed values and the value
+        in each profile.
     """
+    folder = project_root() / "params"
+    given = {name: parameters.load_profile(name, folder) for name in PROFILES}
+    valid = {name: parameters.validate(values, name) for name, values in given.items()}
     lines = [
         "# Parameters",
         "",
         "One flat set of names serves the profiles in `params/`, `alsnb run --set name=value`,",
-        "the parameter cell of every notebook and `papermill -p name value`. The default is the",
-        "demo profile's value. An unknown name or a value of the wrong type stops a run before",
-        "it starts and names the nearest valid one.",
+        "the parameter cell of every notebook and `papermill -p name value`. An unknown name or a",
+        "value of the wrong type stops a run before it starts and names the nearest valid one.",
+        "",
+        "A parameter that isn't given has the value under *demo*. The profiles `paper` (the study",
+        "at the paper's size) and `bids` (scans of one's own) change those whose value stands in",
+        "their column; · means the same as in the demo.",
         "",
         "This page is generated from the typed model in `alsnb/parameters.py`",
         "(`alsnb parameters --write`); a test keeps it equal.",
@@ -34,13 +46,24 @@ def reference() -> str:
                 "",
                 f"## {section}",
                 "",
-                "| Name | Meaning | Values | Default |",
-                "|---|---|---|---|",
+                "| Name | Meaning | Unit | Values | demo | paper | bids |",
+                "|---|---|---|---|---|---|---|",
             ]
-        unit = unit_of(name)
-        meaning = f"{field.description} ({unit})" if unit else field.description
-        lines.append(f"| `{name}` | {meaning} | {_values(name)} | `{field.default!r}` |")
+        default = getattr(valid["demo"], name)
+        shown = [_shown(default)]
+        for profile in PROFILES[1:]:
+            value = getattr(valid[profile], name)
+            shown.append("·" if value == default else _shown(value))
+        about = f"{field.description} | {unit_of(name)} | {_values(name)}"
+        lines.append(f"| `{name}` | {about} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
+
+
+def _shown(value: object) -> str:
+    """Write a value as a profile does; members of a list may stand on lines of their own."""
+    if isinstance(value, list):
+        return ", ".join(f"`{json.dumps(one, ensure_ascii=False)}`" for one in value) or "`[]`"
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def demo_profile() -> str:
@@ -69,6 +92,9 @@ def demo_profile() -> str:
 def _values(name: str) -> str:
     schema = Parameters.model_json_schema()["properties"][name]
     schema = schema.get("items", schema) if schema.get("type") == "array" else schema
+    if "anyOf" in schema:  # names of the paper, or a plugin's
+        named = ", ".join(f"`{v}`" for v in schema["anyOf"][0]["enum"])
+        return f"{named}, or one of `plugins`"
     if "enum" in schema:
         return ", ".join(f"`{v}`" for v in schema["enum"])
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
@@ -79,6 +105,10 @@ def _values(name: str) -> str:
         return kind
     opening = "above" if "exclusiveMinimum" in schema else "from"
     closing = "below" if "exclusiveMaximum" in schema else "to"
-    low_text = f" {opening} {low:g}" if low is not None else ""
-    high_text = f" {closing} {high:g}" if high is not None else ""
+    low_text = f" {opening} {_number(low)}" if low is not None else ""
+    high_text = f" {closing} {_number(high)}" if high is not None else ""
     return kind + low_text + high_text
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"

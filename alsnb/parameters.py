@@ -12,11 +12,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from alsnb import plugins
 from alsnb.errors import ParameterError
 
 #: First line of the cell in which papermill puts the parameters it is given.
@@ -29,6 +30,8 @@ Classifier = Literal[
 ]
 Representation = Literal["radiomics", "dl7", "dl8"]
 Tuned = Literal["svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf"]
+# A classifier or representation that a plugin registers.
+Own = Annotated[str, Field(pattern=f"^{plugins.NAME.pattern}$")]
 Folds = Annotated[int, Field(ge=2, le=20)]
 Loss = Annotated[float, Field(gt=0, le=1)]
 People = Annotated[int, Field(ge=38, le=100_000)]
@@ -113,8 +116,8 @@ class Parameters(BaseModel):
 
     # Classification
     protocol: Literal["published", "released", "nested"] = _field("published", "Evaluation protocol", "Classification")
-    representations: list[Representation] = _field(["radiomics", "dl7", "dl8"], "Image representations to classify", "Classification", min_length=1)
-    classifiers: list[Classifier] = _field(["svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"], "Classifiers to run", "Classification", min_length=1)
+    representations: list[Representation | Own] = _field(["radiomics", "dl7", "dl8"], "Image representations to classify", "Classification", min_length=1)
+    classifiers: list[Classifier | Own] = _field(["svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"], "Classifiers to run", "Classification", min_length=1)
     n_folds: int = _field(3, "Folds of the evaluation", "Classification", ge=2, le=20)
     smote_k: int = _field(5, "SMOTE's nearest neighbours; lowered, and said so, where the minority class is too small", "Classification", ge=1, le=50)
     dnn_trials: int = _field(5, "Trials of each network with other initial weights", "Classification", ge=1, le=100)
@@ -182,6 +185,9 @@ class Parameters(BaseModel):
     confound_classifiers: list[Tuned] = _field(["svm_linear", "svm_sigmoid", "knn"], "Classifiers to run with and without them", "Confounds", min_length=1)
     confound_permutations: int = _field(300, "Permutations of each confound test", "Confounds", ge=100, le=1_000_000)
 
+    # Extensions
+    plugins: list[str] = _field([], "Python files that register classifiers and representations of one's own", "Extensions")
+
     # Privacy
     minimum_cell: int = _field(10, "Smallest count of people that a page of a real cohort, or a stratum of the confounds, may show; fewest between two exact thresholds of a real cohort's calculator", "Privacy", "people", ge=1, le=1000)
     # fmt: on
@@ -200,6 +206,11 @@ class Parameters(BaseModel):
             raise ValueError("classifiers names one twice")
         if len(set(self.representations)) < len(self.representations):
             raise ValueError("representations names one twice")
+        if not self.plugins:  # else checked where they are loaded
+            plugins.check_names("classifiers", self.classifiers, (), get_args(Classifier))
+            plugins.check_names(
+                "representations", self.representations, (), get_args(Representation)
+            )
         return self
 
     @property
@@ -306,6 +317,12 @@ def validate(values: Mapping[str, Any], source: str = "") -> Parameters:
     if problems:
         where = f"{source}: " if source else ""
         raise ParameterError(where + "; ".join(problems))
+    if parameters.plugins:
+        plugins.use(parameters.plugins)
+        own = plugins.registered(parameters.plugins)
+        paper = get_args(Classifier), get_args(Representation)
+        plugins.check_names("classifiers", parameters.classifiers, own[0], paper[0])
+        plugins.check_names("representations", parameters.representations, own[1], paper[1])
     return parameters
 
 

@@ -150,7 +150,12 @@ def _source(place: str) -> str:
     for ending in (".md", ".ipynb"):
         path = base.with_suffix(ending)
         if path.is_file():
-            return path.read_text(encoding="utf-8").lower()
+            text = path.read_text(encoding="utf-8")
+            # Pages of the package show docstrings, whose examples name nobody.
+            for module in re.findall(r"automodule:: ([\w.]+)", text):
+                code = project_root() / (module.replace(".", "/") + ".py")
+                text += code.read_text(encoding="utf-8") if code.is_file() else ""
+            return text.lower()
     return ""
 
 

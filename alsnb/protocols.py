@@ -290,7 +290,7 @@ def _do(works: Sequence[_Work], n_jobs: int, *, progress: bool) -> None:
 
 def _made(pieces: list[tuple[_Work, Key, Any]], n_jobs: int, shown: tqdm) -> None:
     # Long ones first, so that the last ones to finish are short.
-    order = sorted(range(len(pieces)), key=lambda i: _COST.index(pieces[i][0].how[0]))
+    order = sorted(range(len(pieces)), key=lambda i: _cost(pieces[i][0].how[0]))
     calls = (delayed(_numbered)(i, *pieces[i][2]) for i in order)
     for i, made in unordered(calls, n_jobs):
         work, key, _ = pieces[i]
@@ -364,6 +364,11 @@ def run_many(
 
 _COST = ["rf", "dnn_v", "dnn_t", "svm_rbf", "svm_poly", "svm_linear", "svm_sigmoid", "knn"]
 """Classifiers, the slowest first."""
+
+
+def _cost(name: str) -> int:
+    """Rank a classifier; one of a plugin could take any time and goes first."""
+    return _COST.index(name) if name in _COST else -1
 
 
 def concat(results: Sequence[ProtocolResult]) -> ProtocolResult:

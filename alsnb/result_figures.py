@@ -59,8 +59,8 @@ def grid_scores(table: pd.DataFrame, *, score: str = "F1 (%)", title: str = "") 
     for ax, name in zip(axes.flat, names, strict=False):
         own = table[table["classifier"] == name]
         values = np.sort(own["value"].unique().astype(float))
-        # A few uneven values stand side by side; many are powers of ten.
-        even = len(values) <= 4
+        # A few uneven values stand side by side; many are powers of ten, unless a plugin's grid.
+        even = len(values) <= 4 or values.min() <= 0
         at = dict(zip(values, range(len(values)) if even else values, strict=True))
         # Lines that coincide stand a little beside each other.
         here = list(dict.fromkeys(own["series"]))

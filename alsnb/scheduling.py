@@ -23,6 +23,7 @@ from typing import Any
 
 import joblib
 
+from alsnb import plugins
 from alsnb.errors import AlsnbError
 from alsnb.fingerprints import package_hash
 from alsnb.progress import say
@@ -190,6 +191,8 @@ def _made(calls: Iterable[Call], n_jobs: int, return_as: str, anywhere: bool) ->
     if first is None:  # workers take seconds to come up
         return
     calls = itertools.chain([first], calls)
+    if (loaded := plugins.sources()) and n_jobs != 1:
+        calls = (joblib.delayed(plugins.within)(loaded, call) for call in calls)
     if n_jobs == 1 or _inside_task:
         for function, arguments, options in calls:
             yield function(*arguments, **options)

@@ -8,6 +8,7 @@ compared, and why not. How far it may differ stands in
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,9 @@ def scorecard(
     people = _people(participants, setting)
     if result is None:
         return pd.DataFrame(people)
+    result = _of_the_paper(result)
+    if result.predictions.empty:
+        return pd.DataFrame([*people, *_features(n_features)])
     plan = PROTOCOLS[setting.protocol]
     # The released scripts have their own AUC and AUPRC.
     areas: dict[str, Any] = {"auc_class": plan.auc_class, "auprc": plan.auprc}
@@ -312,6 +316,17 @@ def _tests(people: pd.DataFrame, setting: Setting) -> list[Row]:
                 row["reason"] = f"{row['reason']}; see the audit"
             rows.append(row)
     return rows
+
+
+def _of_the_paper(result: ProtocolResult) -> ProtocolResult:
+    """Leave out what a plugin added: the paper has nothing to compare it with."""
+
+    def kept(table: pd.DataFrame) -> pd.DataFrame:
+        own = table["representation"].isin(published.REPRESENTATION_LABELS)
+        return table[own & table["classifier"].isin(published.CLASSIFIER_LABELS)]
+
+    tables = {name: kept(getattr(result, name)) for name in ("predictions", "chosen", "folds")}
+    return replace(result, **tables)
 
 
 def _features(n_features: Mapping[str, int]) -> list[Row]:

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from alsnb import cohort as cohort_room
-from alsnb import exclusions, features, fingerprints, parameters, preflight, scheduling
+from alsnb import exclusions, features, fingerprints, parameters, plugins, preflight, scheduling
 from alsnb.chapters import EXTRACTORS, SECTIONS
 from alsnb.pages import Pages
 from alsnb.parameters import Parameters
@@ -42,6 +42,7 @@ class Study(Pages):
         default = project_root() / "runs" / ("demo" if params.simulated else "bids")
         folder = Path(params.run_dir) if params.run_dir else default
         super().__init__(folder.expanduser().resolve())
+        self._own: dict[str, features.FeatureTable] = {}
 
     @property
     def store(self) -> Path:
@@ -79,6 +80,9 @@ class Study(Pages):
             "date": datetime.now(UTC).date().isoformat(),
             "inputs": self.input_hash(),
         }
+        for file in self.params.plugins:  # as it was, whatever becomes of it
+            source = plugins.read(file)
+            features.write_text(self.run_dir / "plugins" / Path(file).name, source.text)
         features.write_text(self.run_dir / "run.json", json.dumps(content, indent=1) + "\n")
 
     # What a notebook asks for
@@ -222,18 +226,40 @@ class Study(Pages):
 
         Parameters
         ----------
-        name : {"radiomics", "dl7", "dl8"}
-            The paper's three.
+        name : str
+            One of the paper's three, ``"radiomics"``, ``"dl7"``, ``"dl8"``, or of a plugin.
 
         Returns
         -------
         pandas.DataFrame
-            Index ``participant_id``; 107 or 256 columns.
+            Index ``participant_id``; 107 or 256 columns, or those of the plugin.
         """
         if name == "radiomics":
             return self.radiomics.features
+        if name not in ("dl7", "dl8"):
+            return self.own(name).features
         table = self.embeddings.features
         return table[[c for c in table if str(c).startswith(f"{name}_")]]
+
+    def own(self, name: str) -> features.FeatureTable:
+        """Features of a plugin's representation.
+
+        Parameters
+        ----------
+        name : str
+            As a plugin registers it.
+
+        Returns
+        -------
+        alsnb.features.FeatureTable
+            Those flagged for their quality left out where that is asked for.
+        """
+        from alsnb import plugin_extractor
+
+        if name not in self._own:
+            table = self._table(plugin_extractor.of(name), self._with_masks(), {})
+            self._own[name] = self._kept(table, name)
+        return self._own[name]
 
     def representations(self) -> dict[str, pd.DataFrame]:
         """Feature matrices of the representations asked for, on the subjects all of them have.
@@ -397,6 +423,7 @@ class Study(Pages):
         for stage in EXTRACTORS:
             if stage in self.__dict__:
                 parts.append(self.__dict__[stage].failures)
+        parts += [table.failures for table in self._own.values()]
         if self.params.exclude_flagged and "quality" in self.__dict__:
             parts.append(self.quality.failures())
         columns = ["participant_id", "stage", "reason", "detail"]
@@ -459,6 +486,11 @@ class Study(Pages):
     def _extract(self, stage: str, rows: pd.DataFrame | None = None) -> features.FeatureTable:
         extractor, section = self.extractors()[stage]
         rows = self.cohort.participants if rows is None else rows
+        return self._table(extractor, rows, section)
+
+    def _table(
+        self, extractor: Any, rows: pd.DataFrame, section: dict[str, Any]
+    ) -> features.FeatureTable:
         rows = rows[rows["t1w"] != ""]
         table = features.extract(
             rows,

@@ -354,3 +354,10 @@ def test_the_command_names_the_places_and_fails(run, book, capsys):
 def test_a_run_without_a_book_says_what_to_do(tmp_path):
     with pytest.raises(Exception, match="alsnb book"):
         privacy.publish_check(tmp_path)
+
+
+def test_examples_in_docstrings_are_of_the_project():
+    """A cohort whose people have an example's name may show the package's own pages."""
+    source = privacy._source("book/reference/api_cohort.html")
+    assert "sub-01" in source
+    assert "sub-mil001" not in source
