@@ -92,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--branch", default="main", help="of the repository")
     book.add_argument("--binder", default=launch.BINDER, metavar="URL", help="'' for none")
     book.add_argument("--hub", default="", metavar="URL", help="a JupyterHub with nbgitpuller")
+    pdf = add("pdf", _pdf, "print a rendered book as one PDF (needs Chromium)")
+    pdf.add_argument("--run", default="demo", help="name in runs/, or a path")
     gate = add("publish-check", _publish_check, "look for people in a rendered book")
     gate.add_argument("--run", default="demo", help="name in runs/, or a path")
     serve = add("serve", _serve, "serve a rendered book on this machine")
@@ -180,6 +182,13 @@ def _book(arguments: argparse.Namespace) -> int:
         hub=arguments.hub,
     )
     print(f"The book is at {build_book(_run_dir(arguments.run), buttons)}")
+    return 0
+
+
+def _pdf(arguments: argparse.Namespace) -> int:
+    from alsnb import printing
+
+    print(f"The book is printed in {printing.book_pdf(_run_dir(arguments.run))}")
     return 0
 
 
