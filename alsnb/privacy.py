@@ -22,7 +22,7 @@ from alsnb.figure_style import BRAIN_ONLY, CHART
 from alsnb.parameters import Parameters
 from alsnb.privacy_secrets import FEWEST_MARKS, LONG, SHORT, Secrets, secrets_of
 from alsnb.project import project_root
-from alsnb.published_pieces import Piece, known_kind, pieces
+from alsnb.published_pieces import Piece, known_kind, pieces, plain
 
 #: Pixels across below which a picture shows no face: colour bars.
 NARROW = 32
@@ -148,7 +148,7 @@ def _source(place: str) -> str:
     for ending in (".md", ".ipynb"):
         path = base.with_suffix(ending)
         if path.is_file():
-            return path.read_text(encoding="utf-8").lower()
+            return " ".join(plain(path.read_text(encoding="utf-8")).lower().split())
     return ""
 
 
@@ -175,16 +175,19 @@ def _kinds(piece: Piece, built: Path) -> Iterator[Finding]:
 
 
 def _words(piece: Piece, s: Secrets, source: str) -> Iterator[Finding]:
-    text = piece.text.lower()
-    if piece.place.startswith("_static/") or not text:
+    text = " ".join(piece.text.lower().split())
+    if not text:
         return
     words = set(re.findall(r"[\w]+(?:[-.+][\w]+)*", text)) | set(re.findall(r"\w+", text))
-    words |= set(re.findall(r"sub-[^\W_]+", text))
+    words |= set(re.findall(r"sub-[^\W_]+", text)) | set(re.findall(r"[^\W_]+", text))
+    theme = piece.place.startswith("_static/")  # has words of its own
     for kind, own, whole in (
         ("participant", s.identifiers, True),
         ("free text of the participants table", s.texts, False),
         ("date of a person", s.dates, False),
     ):
+        if theme and kind != "participant":
+            continue
         found = own & words if whole else {t for t in own if t in text}
         for word in sorted(found):
             if word not in source:
