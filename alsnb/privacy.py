@@ -136,6 +136,7 @@ def look(built: Path, run_dir: Path, params: Parameters) -> list[Finding]:
             found += _words(piece, secrets, source)
             found += _rows(piece, secrets)
             found += _cells(piece, secrets)
+            found += _tests(piece, secrets)
             found += _marks(piece, secrets)
             found += _pictures(piece)
     return list(dict.fromkeys(found))
@@ -270,6 +271,19 @@ def _cells(piece: Piece, s: Secrets) -> Iterator[Finding]:
                         f"{piece.place}, table {number + 1}", "small cell",
                         f"{heads[i]}: {count[1]}, below {s.minimum}: hide it or merge rows",
                     )  # fmt: skip
+
+
+def _tests(piece: Piece, s: Secrets) -> Iterator[Finding]:
+    """Find tests whose numbers, with the groups' sizes, give hidden counts away."""
+    for number, table in enumerate(piece.tables):
+        for row in table:
+            cells = {" ".join(c.split()).lower().replace("’", "'") for c in row}
+            if any(name in cells and numbers & cells for name, numbers in s.tests.items()):
+                yield Finding(
+                    f"{piece.place}, table {number + 1}", "test of hidden counts",
+                    f"counts of sex below {s.minimum} can be computed from it: hide its numbers",
+                )  # fmt: skip
+                break
 
 
 def _public(cell: str, count: int, s: Secrets) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from alsnb import demographics, disclosure
 from alsnb.confounds import sidecar_fields
 from alsnb.parameters import Parameters
 from alsnb.participants import read_texts
@@ -59,6 +60,9 @@ class Secrets:
         What the groups are called, lower case.
     minimum : int
         Smallest count to show.
+    tests : dict of str to set of str
+        Where counts of women or men are hidden, the tests of sex from which they could be
+        computed, lower case, and their numbers as pages print them.
     """
 
     identifiers: set[str] = field(default_factory=set)
@@ -71,6 +75,7 @@ class Secrets:
     totals: set[int] = field(default_factory=set)
     group_names: set[str] = field(default_factory=set)
     minimum: int = 10
+    tests: dict[str, set[str]] = field(default_factory=dict)
 
 
 def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
@@ -111,6 +116,11 @@ def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
     for listed in sorted({*root.rglob("*_scans.tsv"), *root.rglob("*_sessions.tsv")}):
         s.dates |= _listed_dates(listed)
     _subject_values(run_dir, s)
+    if disclosure.sex_hidden(cohort, s.minimum):
+        made = demographics.group_tests(cohort)
+        for row in made[(made["variable"] == "sex") & made["p"].notna()].to_dict("records"):
+            numbers = [row[name] for name in ("statistic", "p", "effect")]
+            s.tests[row["test"].lower()] = {f"{v:.3f}" for v in numbers if np.isfinite(v)}
     s.group_names = {str(g).lower() for g in cohort["group"].unique()}
     s.group_names |= {params.positive_label.lower(), params.negative_label.lower()}
     s.totals |= {len(cohort), len(table), *cohort["group"].value_counts().tolist()}

@@ -17,7 +17,16 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from alsnb import disclosure, display, figure_style, figures, interactive, parameters, privacy
+from alsnb import (
+    demographics,
+    disclosure,
+    display,
+    figure_style,
+    figures,
+    interactive,
+    parameters,
+    privacy,
+)
 
 N = (24, 12)
 FREE = "free text of the participants table"
@@ -334,6 +343,22 @@ def test_what_an_inventory_and_pictures_on_disk_say_is_read(run, book):
     assert {("objects.inv", "participant"), ("x.png", FREE), ("_static/x.css", "participant")} <= (
         found
     )
+
+
+def test_a_test_that_gives_hidden_counts_away_is_found(run, book):
+    """Of few people, a statistic and the groups' sizes leave one pair of counts."""
+    people = pd.read_parquet(run[0] / "cohort.parquet")
+    assert disclosure.sex_hidden(people, run[1].minimum_cell)
+    for tests, found in (
+        (demographics.group_tests(people), {"test of hidden counts"}),
+        (disclosure.group_tests(people, run[1].minimum_cell), set()),
+    ):
+        shown = tests[["test", "statistic", "p", "effect"]]
+        page = figure_style.styled_table(
+            shown, "Tests", formats=dict.fromkeys(("statistic", "p", "effect"), "{:.3f}")
+        )
+        (book / "index.html").write_text(f"<html>{page._repr_html_()}</html>")
+        assert kinds(run[0]) == found
 
 
 def test_a_table_to_download_is_read_like_one_on_a_page(run, book):
