@@ -151,6 +151,11 @@ def read_cohort(
     """
     root, columns, selection = Path(root), columns or Columns(), selection or Selection()
     ledger = _Ledger()
+    if str(mask_root) and not Path(mask_root).is_dir():
+        ledger.problems.append(
+            f"mask_root {str(mask_root)!r} is no folder; give one with *_desc-brain_mask.nii.gz, "
+            "or leave it empty"
+        )
     table = read_table(root, columns, ledger.problems)
     if "participant_id" not in table:  # nobody can be named, so nothing more can be checked
         _fail(root, ledger)
@@ -327,6 +332,7 @@ def _locate(root: Path, subject: str, selection: Selection, ledger: _Ledger) -> 
         for pattern in ("anat/*_T1w.nii*", "ses-*/anat/*_T1w.nii*")
         for p in folder.glob(pattern)
         if p.name.endswith((".nii", ".nii.gz"))
+        and not p.name.startswith(".")  # what a Mac leaves beside files on foreign disks
     )
     if not found:
         raise ScanError(
@@ -359,6 +365,14 @@ def _locate(root: Path, subject: str, selection: Selection, ledger: _Ledger) -> 
             subject=subject,
             path=folder,
         )
+    try:
+        str(chosen[0]).encode()
+    except UnicodeEncodeError as error:
+        raise ScanError(
+            "missing_file",
+            f"the name of its scan, {chosen[0].name!r}, holds bytes that are no UTF-8; rename it",
+            subject=subject,
+        ) from error
     shape, affine = check_header(chosen[0], subject)
     zooms = voxel_sizes(affine)
     size = " x ".join(f"{z:.3g}" for z in zooms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from alsnb import (
     confound_tests,
     deconfound,
     delong,
+    disclosure,
     features,
     kept_tables,
     paired_null,
@@ -133,10 +134,17 @@ def run(study: Study) -> ConfoundStudy:
             **how,
             **jobs,
         )
+    alone = confound_alone.predictability(found, labels, **how)
+    cohort = study.cohort.participants
+    minimum = p.hidden_below
+    if disclosure.sex_hidden(cohort[cohort["participant_id"].isin(people)], minimum):
+        alone, tests = without_sex(alone, tests)
+        why = f"sex by itself, from which counts below {minimum} people could be computed"
+        found = replace(found, lacking=[*found.lacking, why])
     return ConfoundStudy(
         confounds=found,
         labels=labels,
-        alone=confound_alone.predictability(found, labels, **how),
+        alone=alone,
         headline=headline,
         nested=nested,
         tests=tests,
@@ -148,6 +156,27 @@ def run(study: Study) -> ConfoundStudy:
         planted=planted(float(labels.mean()), p.seed),
         notes=notes,
     )
+
+
+def without_sex(alone: pd.DataFrame, tests: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leave out what sex by itself tells of the label, for pages that hide how many have which.
+
+    Parameters
+    ----------
+    alone : pandas.DataFrame
+        From :func:`alsnb.confound_alone.predictability`.
+    tests : pandas.DataFrame
+        From :func:`alsnb.confound_tests.confound_tests`.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        The first without the row of sex, the second without its correlation with the label.
+    """
+    sex = known.GROUPS["sex"]
+    own = tests["confound"] == sex
+    tests = tests.assign(r2_label_confound=tests["r2_label_confound"].mask(own))
+    return alone[alone["name"] != sex].reset_index(drop=True), tests
 
 
 def best_models(predictions: pd.DataFrame) -> dict[str, str]:

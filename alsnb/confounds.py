@@ -19,6 +19,7 @@ import pandas as pd
 
 from alsnb.cohort import MISSING
 from alsnb.errors import CohortError
+from alsnb.participants import read_texts
 
 if TYPE_CHECKING:
     from alsnb.study import Study
@@ -50,6 +51,8 @@ SITE_FIELDS = (
 SEQUENCE_FIELDS = ("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle")
 #: Quality numbers of the brain mask that are no intensities of the scan's own scale.
 QUALITY = ("n_components", "largest_fraction", "border_cm2", "zero_fraction", "peak_ratio")
+#: Bytes of a JSON sidecar at most; real ones have some thousand.
+MOST_SIDECAR = 1 << 24
 #: Category of people without a value.
 NOT_GIVEN = "(not given)"
 #: Rarer categories are put together: a category of two people says who they are.
@@ -248,9 +251,8 @@ def read_participants(
     pandas.DataFrame
         Index ``participant_id`` (``sub-01``); missing values as such.
     """
-    table = pd.read_csv(Path(root) / "participants.tsv", sep="\t", dtype=str, keep_default_na=False)
-    table.columns = [str(c).strip() for c in table.columns]
-    table = table.map(lambda v: np.nan if v.strip().lower() in missing else v.strip())
+    table = read_texts(Path(root) / "participants.tsv")
+    table = table.map(lambda v: np.nan if v.lower() in missing else v)
     names = table.pop(id_column).map(lambda v: v if str(v).startswith("sub-") else f"sub-{v}")
     table.index = pd.Index(names, name="participant_id")
     return table[~table.index.duplicated()]
@@ -272,6 +274,29 @@ def site_columns(listed: pd.DataFrame) -> list[str]:
     return [str(c) for c in listed if re.sub(r"[_-]", "", str(c)).lower() in SITE_COLUMNS]
 
 
+def sidecar_fields(path: Path) -> dict[str, Any]:
+    """Read a JSON sidecar, whatever it holds: what it says is welcome, but never needed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file, if there is one.
+
+    Returns
+    -------
+    dict
+        Its fields; empty where there is no file or it holds no JSON object.
+    """
+    try:
+        # A pipe would be waited for, and no sidecar is as large.
+        if not path.is_file() or path.stat().st_size > MOST_SIDECAR:
+            return {}
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def read_sidecar(scan: str | Path, root: str | Path) -> dict[str, Any]:
     """Read what the JSON sidecar of a scan says of scanner and sequence.
 
@@ -290,12 +315,7 @@ def read_sidecar(scan: str | Path, root: str | Path) -> dict[str, Any]:
     own = Path(re.sub(r"\.nii(\.gz)?$", ".json", str(scan)))
     said: dict[str, Any] = {}
     for path in (Path(root) / "T1w.json", own):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(content, dict):
-            said |= content
+        said |= sidecar_fields(path)
     fields = (*SITE_FIELDS, *SEQUENCE_FIELDS)
     return {f: said[f] for f in fields if isinstance(said.get(f), str | int | float)}
 

@@ -106,12 +106,7 @@ def group_tests(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
         of them would give the counts away); their note says on which side of 0.05 p lies.
     """
     tests = demographics.group_tests(participants)
-    if not minimum or not demographics.has_sex(participants):
-        return tests
-    shown = _shown(participants, minimum)
-    counted = demographics.counts(participants)
-    sexes = counted[(counted["variable"] == "sex") & (counted["level"] != demographics.MISSING)]
-    if all(shown.get(("Sex", r["level"], r["label"]), False) for r in sexes.to_dict("records")):
+    if not sex_hidden(participants, minimum):
         return tests
     numbers = ["statistic", "p", "effect", "effect_low", "effect_high"]
     sex = (tests["variable"] == "sex") & tests["p"].notna()
@@ -121,6 +116,34 @@ def group_tests(participants: pd.DataFrame, minimum: int = 0) -> pd.DataFrame:
     tests.loc[sex, "note"] = pd.Series(notes, index=tests.index)[sex]
     tests.loc[sex, numbers] = np.nan
     return tests
+
+
+def sex_hidden(participants: pd.DataFrame, minimum: int = 0) -> bool:
+    """Tell whether a count of women or men is hidden.
+
+    What sex alone tells of the group (a test, an AUC, a correlation) would give it away then: the
+    groups' sizes are known, and whole numbers of few people that fit are fewer still.
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        As for :func:`table1`.
+    minimum : int, default 0
+        As for :func:`table1`.
+
+    Returns
+    -------
+    bool
+        False without a minimum or without sexes.
+    """
+    if not minimum or not demographics.has_sex(participants):
+        return False
+    shown = _shown(participants, minimum)
+    counted = demographics.counts(participants)
+    sexes = counted[(counted["variable"] == "sex") & (counted["level"] != demographics.MISSING)]
+    return not all(
+        shown.get(("Sex", r["level"], r["label"]), False) for r in sexes.to_dict("records")
+    )
 
 
 def tests_in_words(participants: pd.DataFrame, minimum: int = 0) -> str:

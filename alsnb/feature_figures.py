@@ -171,7 +171,8 @@ def embedding_projection(
     name : str, default "Component"
         What a component is called on the axes, for instance ``"DL7 component"``.
     points : bool, default False
-        Draw every person as well (no names); groups too small for a density always show points.
+        Draw every person as well, as pages of real people must not. Of a group too small for a
+        density the mean alone is drawn.
 
     Returns
     -------
@@ -190,7 +191,7 @@ def embedding_projection(
             sns.kdeplot(
                 x=x, y=y, ax=ax, color=colour, levels=[0.05, 0.5, 0.8], linestyles=group_line(label)
             )
-        if points or not dense:
+        if points:
             ax.plot(x, y, GROUP_MARKERS[label], color=colour, markersize=3, alpha=0.45)
         ax.plot(
             x.mean(), y.mean(), GROUP_MARKERS[label], color=colour, markersize=9,

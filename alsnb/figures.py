@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from scipy.stats import gaussian_kde
 
+from alsnb import densities
 from alsnb.brain_figures import BrainSlice, brain_slices, effect_map, mask_overlay
 from alsnb.demographics import MISSING
 from alsnb.feature_figures import (
@@ -89,7 +89,8 @@ def age_distribution(
     bin_years : float, default 5
         Width of a bin of the histogram.
     smooth : bool, default False
-        Estimate densities, in which nobody's age can be seen, in place of counting.
+        Estimate densities of runs of people (:mod:`alsnb.densities`), in which nobody's age can
+        be seen, in place of counting.
 
     Returns
     -------
@@ -123,18 +124,14 @@ def age_distribution(
 
 
 def _smooth_ages(axes: Any, ages: Any, look: dict[str, Any]) -> None:
-    if len(np.unique(ages)) < 2:
+    density = densities.of_runs(ages)
+    if density is None:
         return
-    density = gaussian_kde(ages)
-    reach = 3 * float(np.sqrt(density.covariance[0, 0]))
-    # A grid of whole decades, so that the ends do not tell the youngest and the oldest.
-    grid = np.linspace(
-        10 * np.floor((ages.min() - reach) / 10), 10 * np.ceil((ages.max() + reach) / 10), 200
-    )
+    low, high = density.ends
+    grid = np.linspace(10 * np.floor(low / 10), 10 * np.ceil(high / 10), 200)
     look = {k: v for k, v in look.items() if k != "x"}
     axes[0].plot(grid, 100 * density(grid), **look)
-    up_to = [100 * density.integrate_box_1d(-np.inf, x) for x in grid]
-    axes[1].plot(grid, up_to, **look)
+    axes[1].plot(grid, 100 * density.up_to(grid), **look)
 
 
 @styled
@@ -344,12 +341,11 @@ def mask_quality(
 
 def _smooth_row(ax: Any, x: Any, row: int, label: int, text: str) -> None:
     look: dict[str, Any] = {"color": GROUP_COLOURS[label], "linestyle": group_line(label)}
-    if len(np.unique(x)) < 2:
+    density = densities.of_runs(x)
+    if density is None:
         ax.plot([], [], label=text, **look)
         return
-    density = gaussian_kde(x)
-    reach = 3 * float(np.sqrt(density.covariance[0, 0]))
-    grid = np.linspace(x.min() - reach, x.max() + reach, 200)
+    grid = np.linspace(*density.ends, 200)
     height = 0.38 * density(grid) / density(grid).max()
     ax.fill_between(grid, row - height, row + height, alpha=0.2, linewidth=0, color=look["color"])
     for sign in (-1, 1):

@@ -23,6 +23,9 @@ MAX_VOXELS = 1024 * 1024 * 512
 VOXEL_MM = (0.05, 20.0)
 #: Longest edge of a voxel over its shortest; clinical slices reach about 14 (7 mm, 0.5 mm).
 MAX_RATIO = 15.0
+#: Largest ratio of a voxel's edge by the affine to that by pixdim, which rounding and an affine
+#: fitted to a template leave.
+MAX_APART = 1.25
 #: Largest cosine between two axes (3 degrees off); rounding in headers makes about 1e-4.
 MAX_SHEAR = 0.05
 #: Deflate makes at most 1032 bytes of one, and a scan's own headers are small.
@@ -198,6 +201,14 @@ def _check_size(image: nib.nifti1.Nifti1Pair, path: Path, fail: dict[str, Any]) 
     if not isinstance(image, nib.Nifti1Image):
         return
     proxy: Any = image.dataobj
+    first = int(image.header.single_vox_offset)
+    if int(proxy.offset) < first:
+        raise ScanError(
+            "unreadable",
+            f"its voxels are said to begin at byte {int(proxy.offset)}, within its header "
+            f"(expected {first} or more); convert it anew",
+            **fail,
+        )
     promised = int(proxy.offset) + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
     most = size * MOST_INFLATED if path.suffix == ".gz" else size
@@ -260,11 +271,13 @@ def _check_sides(image: nib.nifti1.Nifti1Pair, fail: dict[str, Any]) -> None:
         )
     if min(codes.values()) > 0 and (other := _qform(image)) is not None:
         hands = [np.sign(np.linalg.det(a[:3, :3])) for a in (affine, other)]
-        if hands[0] * hands[1] < 0:
+        pairs = zip(_codes(affine), _codes(other), strict=True)
+        # Turned half-way round, a head lies with its left where its right was.
+        if hands[0] * hands[1] < 0 or any({*pair} == {"L", "R"} for pair in pairs):
             raise ScanError(
                 "sides",
-                f"its qform says {_codes(other)} and its sform {_codes(affine)}: one mirrors the "
-                "other, so left and right are unknown; convert it anew from DICOM",
+                f"its qform says {_codes(other)} and its sform {_codes(affine)}: by one left is "
+                "what is right by the other; convert it anew from DICOM",
                 **fail,
             )
 
@@ -292,6 +305,17 @@ def _check_voxels(image: nib.nifti1.Nifti1Pair, raw: Any, fail: dict[str, Any]) 
             **fail,
         )
     edges = nib.affines.voxel_sizes(image.affine)
+    sizes = np.abs(written)
+    if (np.isfinite(sizes) & (sizes > 0)).all():
+        apart = float(np.exp(np.abs(np.log(sizes / edges))).max())
+        if apart > MAX_APART:
+            texts = [" x ".join(f"{z:.3g}" for z in own) for own in (sizes, edges)]
+            raise ScanError(
+                "spacing",
+                f"its header gives voxels of {texts[0]} mm (pixdim) and of {texts[1]} mm (affine); "
+                "find out which are true, and write both alike",
+                **fail,
+            )
     shown = " x ".join(f"{z:.3g}" for z in edges)
     if not all(VOXEL_MM[0] <= z <= VOXEL_MM[1] for z in edges):
         raise ScanError(

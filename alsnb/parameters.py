@@ -25,6 +25,9 @@ INJECTED = "# Parameters"
 #: Numbers that YAML 1.1 takes for text: 1e-3 and 1e3.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
+#: Characters of a group's name at most, and those that pages would take for markup.
+LONGEST_NAME, MARKUP = 60, "<>`|"
+
 Classifier = Literal[
     "svm_linear", "svm_poly", "svm_rbf", "svm_sigmoid", "knn", "rf", "dnn_t", "dnn_v"
 ]
@@ -202,6 +205,25 @@ class Parameters(BaseModel):
             raise ValueError("bids_root is a URL; give a folder, mounted where workers see it too")
         if self.positive_label == self.negative_label:
             raise ValueError(f"positive_label and negative_label are both {self.positive_label!r}")
+        for name, value in self:
+            if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+                raise ValueError(
+                    f"{name} {value!r} holds bytes that are no UTF-8; rename what it names"
+                )
+        if self.sex_column and self.male_label == self.female_label:
+            raise ValueError(f"male_label and female_label are both {self.male_label!r}")
+        names = [
+            (shown, getattr(self, shown) or getattr(self, shown.replace("name", "label")))
+            for shown in ("positive_name", "negative_name")
+        ]
+        if names[0][1] == names[1][1]:
+            raise ValueError(f"both groups would be shown as {names[0][1]!r}; set positive_name")
+        for shown, text in names:
+            if len(text) > LONGEST_NAME or not text.isprintable() or set(text) & set(MARKUP):
+                raise ValueError(
+                    f"a group would be shown as {text[:80]!r}; set {shown} to at most "
+                    f"{LONGEST_NAME} characters on one line, without {' '.join(MARKUP)}"
+                )
         if len(set(self.classifiers)) < len(self.classifiers):
             raise ValueError("classifiers names one twice")
         if len(set(self.representations)) < len(self.representations):

@@ -20,6 +20,8 @@ MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "unknown", "."})
 SUBJECT = re.compile(r"sub-[0-9A-Za-z]{1,64}")
 #: A number as people write ages; Python's own float() takes 6_5 and other digits too.
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+#: A number with a comma that may stand between thousands.
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 #: Line numbers, labels or subjects that a message names at most.
 NAMED = 6
 
@@ -92,6 +94,25 @@ def read_table(root: Path, columns: Columns, problems: list[str]) -> pd.DataFram
         problems.append(f"subjects listed more than once: {twice}; keep one row each")
     # The others are checked all the same; no path is made of what is no subject.
     return table.assign(participant_id=ids)[sound]
+
+
+def read_texts(path: Path) -> pd.DataFrame:
+    """Split a participants.tsv that :func:`read_table` took into texts.
+
+    Whoever looks at more of its columns has to split lines as that did: readers of CSV take
+    a tab at the end of lines or a lone quotation mark for something else, and move or lose values.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Every column.
+    """
+    return _split(path.read_bytes().decode("utf-8-sig"), [])
 
 
 def _short(text: str) -> str:
@@ -270,9 +291,10 @@ def age(text: str) -> float:
     Returns
     -------
     float
-        Years; NaN for what is no number from 0 to 120 (``90+``, ``n/a``).
+        Years; NaN for what is no number from 0 to 120 (``90+``, ``n/a``), and for ``1,234``, which
+        may be a thousand days as well as one year.
     """
-    if not NUMBER.fullmatch(text) or not text.isascii():
+    if not NUMBER.fullmatch(text) or not text.isascii() or THOUSANDS.fullmatch(text):
         return np.nan
     years = float(text.replace(",", "."))
     return years if 0 <= years <= 120 else np.nan

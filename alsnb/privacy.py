@@ -23,7 +23,7 @@ from alsnb.figure_style import BRAIN_ONLY, CHART
 from alsnb.parameters import Parameters
 from alsnb.privacy_secrets import FEWEST_MARKS, LONG, SHORT, Secrets, secrets_of
 from alsnb.project import project_root
-from alsnb.published_pieces import Piece, known_kind, pieces
+from alsnb.published_pieces import Piece, known_kind, pieces, plain
 
 #: Pixels across below which a picture shows no face: colour bars.
 NARROW = 32
@@ -137,6 +137,7 @@ def look(built: Path, run_dir: Path, params: Parameters) -> list[Finding]:
             found += _words(piece, secrets, source)
             found += _rows(piece, secrets)
             found += _cells(piece, secrets)
+            found += _tests(piece, secrets)
             found += _marks(piece, secrets)
             found += _pictures(piece)
             found += _volumes(piece, secrets)
@@ -155,7 +156,7 @@ def _source(place: str) -> str:
             for module in re.findall(r"automodule:: ([\w.]+)", text):
                 code = project_root() / (module.replace(".", "/") + ".py")
                 text += code.read_text(encoding="utf-8") if code.is_file() else ""
-            return text.lower()
+            return " ".join(plain(text).lower().split())
     return ""
 
 
@@ -182,16 +183,19 @@ def _kinds(piece: Piece, built: Path) -> Iterator[Finding]:
 
 
 def _words(piece: Piece, s: Secrets, source: str) -> Iterator[Finding]:
-    text = piece.text.lower()
-    if piece.place.startswith("_static/") or not text:
+    text = " ".join(piece.text.lower().split())
+    if not text:
         return
     words = set(re.findall(r"[\w]+(?:[-.+][\w]+)*", text)) | set(re.findall(r"\w+", text))
-    words |= set(re.findall(r"sub-[^\W_]+", text))
+    words |= set(re.findall(r"sub-[^\W_]+", text)) | set(re.findall(r"[^\W_]+", text))
+    theme = piece.place.startswith("_static/")  # has words of its own
     for kind, own, whole in (
         ("participant", s.identifiers, True),
         ("free text of the participants table", s.texts, False),
         ("date of a person", s.dates, False),
     ):
+        if theme and kind != "participant":
+            continue
         found = own & words if whole else {t for t in own if t in text}
         for word in sorted(found):
             if word not in source:
@@ -274,6 +278,19 @@ def _cells(piece: Piece, s: Secrets) -> Iterator[Finding]:
                         f"{piece.place}, table {number + 1}", "small cell",
                         f"{heads[i]}: {count[1]}, below {s.minimum}: hide it or merge rows",
                     )  # fmt: skip
+
+
+def _tests(piece: Piece, s: Secrets) -> Iterator[Finding]:
+    """Find tests whose numbers, with the groups' sizes, give hidden counts away."""
+    for number, table in enumerate(piece.tables):
+        for row in table:
+            cells = {" ".join(c.split()).lower().replace("’", "'") for c in row}
+            if any(name in cells and numbers & cells for name, numbers in s.tests.items()):
+                yield Finding(
+                    f"{piece.place}, table {number + 1}", "test of hidden counts",
+                    f"counts of sex below {s.minimum} can be computed from it: hide its numbers",
+                )  # fmt: skip
+                break
 
 
 def _public(cell: str, count: int, s: Secrets) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import re
 import socket
 import tempfile
@@ -16,16 +15,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from alsnb import shown_brains
+from alsnb import demographics, disclosure, shown_brains
+from alsnb.confounds import sidecar_fields
 from alsnb.parameters import Parameters
+from alsnb.participants import read_texts
 from alsnb.project import project_root
+from alsnb.published_pieces import plain
 
 #: Marks of people are looked for in groups of at least this size: fewer points lie on a line
 #: with anything.
 FEWEST_MARKS = 6
 #: Significant digits that make two numbers of a row somebody's, and those that make five so.
 LONG, SHORT = 6, 4
-_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}|^\d{1,2}[./-]\d{1,2}[./-]\d{4}$|^(19|20)\d{6}$")
+_DATE = re.compile(
+    r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|^\d{1,2}[./-]\d{1,2}[./-]\d{4}(?!\d)|^(19|20)\d{6}$"
+    r"|^\d{1,2}[. -]+[a-z]{3,9}[. -]+\d{4}$|^[a-z]{3,9}\.? \d{1,2}, \d{4}$",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -56,6 +62,9 @@ class Secrets:
         Smallest count to show.
     volumes : set of str
         SHA-256 of the volumes that may be looked at.
+    tests : dict of str to set of str
+        Where counts of women or men are hidden, the tests of sex from which they could be
+        computed, lower case, and their numbers as pages print them.
     """
 
     identifiers: set[str] = field(default_factory=set)
@@ -69,6 +78,7 @@ class Secrets:
     group_names: set[str] = field(default_factory=set)
     minimum: int = 10
     volumes: set[str] = field(default_factory=set)
+    tests: dict[str, set[str]] = field(default_factory=dict)
 
 
 def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
@@ -93,7 +103,7 @@ def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
     if params.simulated:
         return s
     root = Path(params.bids_root)
-    table = _raw(root / "participants.tsv")
+    table = read_texts(root / "participants.tsv")
     known = {params.id_column, params.age_column, params.sex_column, params.group_column}
     s.people = [{str(k): str(v).strip() for k, v in r.items()} for r in table.to_dict("records")]
     if params.id_column in table:
@@ -101,15 +111,19 @@ def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
     for column in table.columns.difference(list(known)):
         s.texts |= _free_texts(table[column])
         s.dates |= {w for v in table[column] if _DATE.match(v) for w in _dates(v)}
-    for sidecar in root.rglob("*_T1w.json"):
-        fields = json.loads(sidecar.read_text(encoding="utf-8", errors="replace"))
-        for name, value in fields.items() if isinstance(fields, Mapping) else ():
-            if re.search("date|birth|time", str(name), re.IGNORECASE):
-                s.dates |= _dates(str(value)[:10]) if _DATE.match(str(value)) else set()
-            elif re.search("patient|name$|institution|station", str(name), re.IGNORECASE):
-                s.texts |= {str(value).strip().lower()} if len(str(value).strip()) > 3 else set()
-    _subject_values(run_dir, s)
     cohort = pd.read_parquet(run_dir / "cohort.parquet")
+    # Those beside the scans too: a link to a folder is not followed.
+    beside = {Path(re.sub(r"\.nii(\.gz)?$", ".json", str(t))) for t in cohort.get("t1w", []) if t}
+    for sidecar in sorted(beside | set(root.rglob("*T1w.json"))):
+        _said(sidecar_fields(sidecar), s)
+    for listed in sorted({*root.rglob("*_scans.tsv"), *root.rglob("*_sessions.tsv")}):
+        s.dates |= _listed_dates(listed)
+    _subject_values(run_dir, s)
+    if disclosure.sex_hidden(cohort, s.minimum):
+        made = demographics.group_tests(cohort)
+        for row in made[(made["variable"] == "sex") & made["p"].notna()].to_dict("records"):
+            numbers = [row[name] for name in ("statistic", "p", "effect")]
+            s.tests[row["test"].lower()] = {f"{v:.3f}" for v in numbers if np.isfinite(v)}
     s.group_names = {str(g).lower() for g in cohort["group"].unique()}
     s.group_names |= {params.positive_label.lower(), params.negative_label.lower()}
     s.totals |= {len(cohort), len(table), *cohort["group"].value_counts().tolist()}
@@ -119,16 +133,34 @@ def secrets_of(run_dir: Path, params: Parameters) -> Secrets:
     return s
 
 
-def _raw(path: Path) -> pd.DataFrame:
-    return pd.read_csv(
-        path, sep=None, engine="python", dtype=str, encoding="utf-8-sig", keep_default_na=False
-    )
+def _said(fields: Mapping[str, Any], s: Secrets) -> None:
+    """Take dates and names from the fields of a sidecar."""
+    for name, value in fields.items():
+        if re.search("date|birth|time", str(name), re.IGNORECASE):
+            s.dates |= _dates(str(value)) if _DATE.match(str(value)) else set()
+        elif re.search("patient|name$|institution|station", str(name), re.IGNORECASE):
+            s.texts |= {_plain(str(value))} if len(str(value).strip()) > 3 else set()
+
+
+def _listed_dates(path: Path) -> set[str]:
+    """Dates of a table of scans or sessions, which BIDS gives as ``acq_time``."""
+    try:
+        table = read_texts(path) if path.is_file() else pd.DataFrame()
+    except (OSError, UnicodeDecodeError):
+        return set()
+    found = [v for column in table for v in table[column] if _DATE.match(v)]
+    return {way for v in found for way in _dates(v)}
+
+
+def _plain(text: str) -> str:
+    """Write a text as :func:`alsnb.published_pieces.plain` writes those of pages."""
+    return " ".join(plain(text).lower().split())
 
 
 def _identifiers(ids: pd.Series) -> set[str]:
     """Name people as pages could: with ``sub-``, and without where that is no common word."""
     found = set()
-    for text in ids.str.strip().str.lower():
+    for text in ids.map(_plain):
         bare = text.removeprefix("sub-")
         found.add(f"sub-{bare}")
         # "07" or "a" by itself says nothing; "p0123", "mil-17" or "40213" does.
@@ -143,17 +175,22 @@ def _free_texts(column: pd.Series) -> set[str]:
     values = values[values.str.contains(r"[^\W\d_]{2}", regex=True) & (values.str.len() >= 5)]
     values = values[~values.str.lower().isin(["unknown", "n/a"])]
     counts = values.value_counts()
-    return {str(v).lower() for v in counts.index[counts < max(3, len(column) / 20)]}
+    return {_plain(str(v)) for v in counts.index[counts < max(3, len(column) / 20)]}
 
 
 def _dates(text: str) -> set[str]:
     """Write a date in the ways that people do."""
-    when = pd.to_datetime(text[:10], errors="coerce", dayfirst=not re.match(r"\d{4}", text))
+    day = re.sub(r"[T ]+\d{1,2}:.*$", "", text)
+    when = pd.to_datetime(day, errors="coerce", dayfirst=not re.match(r"\d{4}", day))
     if pd.isna(when):
         return {text.lower()}
-    ways = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d", "%d %B %Y", "%d %b %Y",
-            "%B %d, %Y", "%b %d, %Y")  # fmt: skip
-    return {text.lower()} | {when.strftime(way).lower() for way in ways}
+    ways = {text.lower(), day.lower()}
+    for d, m in (("%d", "%m"), (str(when.day), str(when.month))):
+        ways |= {f"%Y-{m}-{d}", f"%Y/{m}/{d}", f"%Y.{m}.{d}", f"{d}.{m}.%Y", f"{d}. {m}. %Y",
+                 f"{d}/{m}/%Y", f"{m}/{d}/%Y", f"{d}-{m}-%Y"}  # fmt: skip
+        ways |= {f"{d} {b} %Y" for b in ("%B", "%b")} | {f"{b} {d}, %Y" for b in ("%B", "%b")}
+        ways |= {f"{d}-%b-%Y", f"{d}. %B %Y"}
+    return {when.strftime(way).lower() for way in ways | {"%Y%m%d"}}
 
 
 def _subject_values(run_dir: Path, s: Secrets) -> None:

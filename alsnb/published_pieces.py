@@ -17,8 +17,10 @@ import html.parser
 import io
 import json
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,17 @@ TEXTS = {".html", ".js", ".json", ".ipynb", ".svg", ".csv", ".tsv", ".txt", ".md
 #: Endings of pictures made of pixels.
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 #: Endings of what the theme brings along and nobody's data can be in.
-THEME = {".inv", ".buildinfo", ".map", ".mo", ".po", ".woff", ".woff2", ".ttf", ".eot", ".ico"}
+THEME = {".buildinfo", ".map", ".mo", ".po", ".woff", ".woff2", ".ttf", ".eot", ".ico"}
+#: What is compressed, and read all the same; and how much of it at most.
+PACKED, MOST_UNPACKED = {".inv"}, 1 << 26
+_READABLE = re.compile(rb"[\x20-\x7e]{5,}")
+#: What has no width, and dashes that are no hyphens.
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+#: Characters that scripts and JSON write by their number.
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
+#: Something else as base64, in an address or a text of its own.
+_PACKED_TEXT = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=])")
 #: A picture inside a text.
 _INLINE = re.compile(r"data:image/([\w.+-]+);base64,([A-Za-z0-9+/=\s]+)")
 #: Anything else that was packed as base64, in one line or several; 64 x 64 pixels at least.
@@ -73,6 +85,24 @@ class Piece:
     packed: list[bytes] = field(default_factory=list)
 
 
+def plain(text: str) -> str:
+    """Write a text in one way, whatever characters look alike or are not seen.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        Full-width and other compatible forms as plain ones, every dash a hyphen, and without
+        characters that have no width.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    return _UNSEEN.sub("", _DASHES.sub("-", text))
+
+
 def pieces(folder: Path) -> Iterator[Piece]:
     """Open every file of a built book.
 
@@ -90,11 +120,36 @@ def pieces(folder: Path) -> Iterator[Piece]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file() or p.is_symlink()):
         place = path.relative_to(folder).as_posix()
         if path.suffix.lower() in PICTURES:
-            yield Piece(place, pictures=[("", path.read_bytes())])
+            data = path.read_bytes()
+            yield Piece(place, _said_in(data), pictures=[("", data)])
+        elif path.suffix.lower() in PACKED and not path.is_symlink():
+            yield from _text(place, _unpacked(path.read_bytes()))
         elif path.suffix.lower() in TEXTS:
             yield from _text_file(place, path.read_text(encoding="utf-8", errors="replace"))
         elif not known_kind(path):
             yield Piece(place)
+
+
+def _unpacked(data: bytes) -> str:
+    """Give the text of a Sphinx inventory: some lines, and the rest compressed."""
+    head, found, rest = data.partition(b"zlib.\n")
+    try:
+        body = zlib.decompressobj().decompress(rest, MOST_UNPACKED) if found else b""
+    except zlib.error:
+        body = rest
+    return (head + b"\n" + body).decode("utf-8", errors="replace")
+
+
+def _said_in(data: bytes) -> str:
+    """Give the texts that a picture of pixels carries: comments, EXIF, names of layers."""
+    said = [run.decode("ascii") for run in _READABLE.findall(data)]
+    with suppress(Exception):  # not a whole picture: what can be read of it was
+        from PIL import Image
+
+        with Image.open(io.BytesIO(data)) as picture:
+            said += [f"{k}: {v}" for k, v in picture.info.items() if isinstance(v, str)]
+            said += [str(v) for v in picture.getexif().values()]
+    return "\n".join(said)
 
 
 def known_kind(path: Path) -> bool:
@@ -110,7 +165,7 @@ def known_kind(path: Path) -> bool:
     bool
     """
     ending = path.suffix.lower() or path.name.lower()
-    return ending in TEXTS | PICTURES | THEME and not path.is_symlink()
+    return ending in TEXTS | PICTURES | PACKED | THEME and not path.is_symlink()
 
 
 def _text_file(place: str, text: str) -> Iterator[Piece]:
@@ -157,7 +212,7 @@ def _text(place: str, text: str) -> Iterator[Piece]:
         if found[1].startswith("svg"):
             yield from _drawing(where, data.decode("utf-8", errors="replace"))
         elif not _inside_drawing(text, found.start()):
-            yield Piece(where, pictures=[("", data)])
+            yield Piece(where, _said_in(data), pictures=[("", data)])
     rest = _INLINE.sub(" ", text)
     unpacked = [*map(_unpacked, _PACKED.findall(rest)), *map(_listed, _PIXELS.findall(rest))]
     if any(unpacked):
@@ -172,7 +227,20 @@ def _text(place: str, text: str) -> Iterator[Piece]:
         comma = "\t" if place.endswith(".tsv") else ","
         reader.tables.append(list(csv.reader(io.StringIO(rest), delimiter=comma)))
     said = html.unescape(rest)
-    yield Piece(place, f"{said}\n{unquote(said)}\n{''.join(reader.words)}", reader.tables)
+    ways = [said, unquote(said), "".join(reader.words), *_decoded(said)]
+    if "\\u" in said or "\\x" in said:
+        ways.append(_ESCAPED.sub(lambda m: chr(int(m[1] or m[2], 16)), said))
+    yield Piece(place, plain("\n".join(dict.fromkeys(ways))), reader.tables)
+
+
+def _decoded(text: str) -> Iterator[str]:
+    """Decode what may be text as base64."""
+    for found in _PACKED_TEXT.finditer(text):
+        body = found[0].rstrip("=")
+        with suppress(binascii.Error, UnicodeDecodeError):
+            said = base64.b64decode(body + "=" * (-len(body) % 4), validate=True).decode("utf-8")
+            if said.isprintable() or said.replace("\n", " ").isprintable():
+                yield said
 
 
 def _unpacked(run: str) -> bytes:
@@ -203,9 +271,10 @@ def _drawing(place: str, text: str) -> Iterator[Piece]:
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError:
-        yield Piece(place, html.unescape(_INLINE.sub(" ", text)))
+        yield Piece(place, plain(html.unescape(_INLINE.sub(" ", text))))
         return
-    found = Piece(place, html.unescape(_INLINE.sub(" ", text)))
+    said = html.unescape(_INLINE.sub(" ", text))
+    found = Piece(place, plain(f"{said}\n{''.join(root.itertext())}"))
     for group in root.iter(f"{_SVG}g"):
         uses = [
             (float(u.get("x", 0)), float(u.get("y", 0)))
@@ -222,6 +291,7 @@ def _drawing(place: str, text: str) -> Iterator[Piece]:
         inline = _INLINE.search(image.get(_HREF) or image.get("href") or "")
         data = base64.b64decode(re.sub(r"\s", "", inline[2])) if inline else b""
         found.pictures.append((image.get("id") or named[image].get("id") or "", data))
+        found.text += "\n" + _said_in(data)
     yield found
 
 

@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import gaussian_kde
 
+from alsnb import densities
 from alsnb.brain_figures import BrainSlice, brain_slices
 from alsnb.figure_style import (
     GROUP_COLOURS,
@@ -188,7 +188,8 @@ def _density(
         ax.plot([], [], label=text, **look)
         return
     # Scott's rule, but as wide as for numbers of unit spread: narrow ones would show people.
-    density = gaussian_kde(values, len(values) ** -0.2 * max(1.0, 1 / spread))
+    density = densities.of_runs(values, width=len(values) ** -0.2 * max(1.0, spread))
+    assert density is not None  # they differ
     grid = np.linspace(-reach, reach, 200)
     height = density(grid)
     ax.plot(grid, base + 0.12 - 0.28 * height / height.max(), label=text, **look)

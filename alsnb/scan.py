@@ -298,7 +298,7 @@ def _dataobj(image: nib.nifti1.Nifti1Pair, path: Path) -> Any:
                 raise ValueError(f"goes on long after the {expected} bytes that it promises")
     if len(content) < expected:
         raise EOFError(f"holds {len(content)} bytes, its header promises {expected}")
-    return nib.Nifti1Image.from_bytes(content).dataobj
+    return type(image).from_bytes(content).dataobj  # NIfTI-1 or 2, as it was opened
 
 
 def _voxels(dataobj: Any) -> np.ndarray:

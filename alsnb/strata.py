@@ -48,7 +48,8 @@ def suppress(
     -------
     numpy.ndarray of bool
         True where the count can be shown. Of the cells in a public sum with one that can be
-        computed, the smallest is hidden, and so on until none can.
+        computed, or in which fewer than `minimum` people are hidden (who would be few by
+        whatever they have in common), the smallest is hidden, and so on until none is left.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def suppress(
         raise ParameterError(f"minimum is {minimum}; expected 1 or more people")
     visible = np.asarray(counts) >= minimum
     while visible.any():
-        exposed = revealed(counts, visible, known, secret)
+        exposed = revealed(counts, visible, known, secret) or _few(counts, visible, minimum, known)
         if not exposed:
             break
         # Sums with one hidden cell alone come first, the shortest of them before the others.
@@ -70,6 +71,12 @@ def suppress(
         place = np.argmin(np.where(near, counts, np.iinfo(np.int64).max))
         visible.flat[place] = False
     return visible
+
+
+def _few(counts: Counts, visible: Flags, minimum: int, known: Sequence[Flags]) -> list[Flags]:
+    """List what is hidden of public sums where it is few people in all, and others are shown."""
+    parts = [(s & ~visible, (s & visible).any()) for s in known]
+    return [p for p, more in parts if more and 0 < int(np.asarray(counts)[p].sum()) < minimum]
 
 
 def revealed(

@@ -1,5 +1,6 @@
 """Mechanics: a BIDS folder becomes a cohort, and everybody left out has a reason."""
 
+import os
 import shutil
 
 import pytest
@@ -148,6 +149,22 @@ def test_given_masks_are_found_and_the_truth_is_not(make_bids, make_scan):
     masks = read_cohort(root).participants.set_index("participant_id")["mask"]
     assert masks["sub-01"].endswith("bet/sub-01/anat/sub-01_desc-brain_mask.nii.gz")
     assert (masks.drop("sub-01") == "").all()
+
+
+def test_a_folder_of_masks_that_is_not_there_stops(make_bids, tmp_path):
+    """Otherwise masks would be made anew where given ones were asked for."""
+    with pytest.raises(CohortError, match="mask_root '.*nowhere' is no folder"):
+        read_cohort(make_bids(ROWS), mask_root=tmp_path / "nowhere")
+
+
+def test_a_name_that_is_no_text_leaves_one_out(make_bids, make_scan):
+    root = make_bids(ROWS)
+    scan = next((root / "sub-01").rglob("*_T1w.nii.gz"))
+    scan.rename(os.fsdecode(os.fsencode(str(scan)).replace(b"sub-01_T1w", b"sub-01_acq-\xff_T1w")))
+    cohort = read_cohort(root)
+    assert cohort.exclusions["participant_id"].tolist() == ["sub-01"]
+    assert "no UTF-8; rename it" in cohort.exclusions["detail"][0]
+    check_cohort(cohort)
 
 
 @pytest.mark.parametrize(("n", "word"), [(0, "no participant"), (1, "1 usable"), (2, "2 usable")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -162,6 +163,38 @@ def test_participants_and_sidecars_are_read_as_they_are_found(tmp_path):
     assert confounds.read_sidecar(scan, tmp_path) == {"Manufacturer": "GE", "EchoTime": 0.003}
     (tmp_path / "sub-01_T1w.json").write_text("{", encoding="utf-8")
     assert confounds.read_sidecar(scan, tmp_path) == everybody
+
+
+def test_columns_are_split_as_the_cohort_was_read(tmp_path):
+    """A tab at the end of each line and a lone quotation mark move nothing and lose nobody."""
+    (tmp_path / "participants.tsv").write_text(
+        '\ufeffparticipant_id\tSite\tremark\r\n01\tA\t"late\t\r\n02\tB\tx\t\r\n03\tB\t\t\r\n',
+        encoding="utf-8",
+    )
+    table = confounds.read_participants(tmp_path, "participant_id")
+    assert table["Site"].to_dict() == {"sub-01": "A", "sub-02": "B", "sub-03": "B"}
+    assert table.loc["sub-01", "remark"] == '"late'
+
+
+def test_sidecars_that_say_nothing_are_passed_over(tmp_path):
+    path = tmp_path / "sub-01_T1w.json"
+    for content in (b"", b"[1]", b"{", b"\xff{}", b"[" * 100_000, b'{"a": 1}' + b" " * (1 << 24)):
+        path.write_bytes(content)
+        assert confounds.sidecar_fields(path) == {}
+    path.unlink()
+    os.mkfifo(path)  # nobody waits for it
+    assert confounds.sidecar_fields(path) == {}
+    path.unlink()
+    path.mkdir()
+    assert confounds.sidecar_fields(path) == {}
+
+
+def test_sex_by_itself_leaves_what_pages_show():
+    alone, tests = confound_study.without_sex(ALONE, TESTS.assign(r2_label_confound=[0.1, 0.2]))
+    assert alone["name"].tolist() == ["age", "head size"]
+    assert tests["r2_label_confound"].tolist()[0] == 0.1
+    assert np.isnan(tests["r2_label_confound"][1])
+    assert tests["p"].tolist() == TESTS["p"].tolist()
 
 
 def test_grids_are_described():

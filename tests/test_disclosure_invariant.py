@@ -121,3 +121,12 @@ def test_hidden_counts_cannot_be_computed_from_the_tests(n_positive, n_negative,
         if len(differ)
         else "No test finds a difference at 5 %"
     )
+
+
+def test_sex_is_hidden_where_a_count_of_it_is():
+    table = people((40, 30), 1).assign(sex=["F", "M"] * 35)
+    assert not disclosure.sex_hidden(table, 10)
+    few = table.assign(sex=["F"] * 5 + ["M"] * 30 + ["F", "M"] * 17 + ["M"])
+    assert disclosure.sex_hidden(few, 10)
+    assert not disclosure.sex_hidden(few)
+    assert not disclosure.sex_hidden(table.assign(sex=None), 10)

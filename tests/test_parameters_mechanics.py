@@ -44,6 +44,11 @@ def test_wrong_values_raise(name, value):
         parameters.validate({name: value})
 
 
+def test_a_path_that_is_no_text_is_refused():
+    with pytest.raises(ParameterError, match=r"bids_root .* holds bytes that are no UTF-8"):
+        parameters.validate({"bids_root": "/data/\udcff"})
+
+
 def test_whole_numbers_serve_as_numbers_and_null_as_empty():
     p = parameters.validate({"voxel_mm": 3, "age_column": None, "positive_label": 1})
     assert (p.voxel_mm, p.age_column, p.positive_label) == (3.0, "", "1")

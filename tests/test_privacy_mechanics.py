@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import shutil
+import zlib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,8 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from alsnb import (
+    demographics,
     disclosure,
     display,
     figure_style,
@@ -28,6 +32,7 @@ from alsnb import (
 )
 
 N = (24, 12)
+FREE = "free text of the participants table"
 HEAD = "volume that may show a head"
 #: In two parts, so that no path of a user stands in the project's own files.
 HOME = "home"
@@ -55,7 +60,17 @@ def run(tmp_path_factory) -> tuple[Path, parameters.Parameters]:
         (root / name / "anat").mkdir(parents=True)
     sidecar = {"AcquisitionDateTime": "2019-11-23T10:11:12", "InstitutionName": "Ospedale Verde"}
     (root / ids[0] / "anat" / f"{ids[0]}_T1w.json").write_text(json.dumps(sidecar))
-    table.to_csv(root / "participants.tsv", sep="\t", index=False)
+    listed = "filename\tacq_time\nanat/x_T1w.nii.gz\t2019-11-24T08:00:00\n"
+    (root / ids[1] / f"{ids[1]}_scans.tsv").write_text(listed)
+    # Nothing of this may blind the gate: sidecars that say nothing, and a table that other
+    # readers would split at other places.
+    (root / ids[2] / "anat" / f"{ids[2]}_T1w.json").write_text('{"EchoTime": ')
+    (root / ids[3] / "anat" / f"{ids[3]}_T1w.json").write_text("[" * 100_000)
+    os.mkfifo(root / ids[4] / "anat" / f"{ids[4]}_T1w.json")
+    lines = table.to_csv(sep="\t", index=False).splitlines()
+    lines = [lines[0], *(f"{line}\t" for line in lines[1:])]
+    lines[7] = lines[7].replace("\tseen", '\t"seen')
+    (root / "participants.tsv").write_text("\n".join(lines) + "\n")
     people = table.assign(label=(table["group"] == "ALS").astype(int), age=table["age"] * 1.0)
     for sub in ("features", "qc", "html/notebooks"):
         (run_dir / sub).mkdir(parents=True)
@@ -188,6 +203,7 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
     digits = "".join(f"<tr>{row(['x', f'{v:.7f}', f'{w:.7f}'])}</tr>"
                      for v, w in zip(texture[:1], texture[1:2], strict=True))  # fmt: skip
     short = f"<tr>{row([f'{v:.4g}' for v in texture[texture.abs() > 0.1][:6]])}</tr>"
+    packed = base64.b64encode(b'{"who": "sub-MIL007"}').decode()
     return {
         "identifier": ("<p>see sub-MIL007</p>", "participant"),
         "identifier without sub-": ("<p>as in MIL007.</p>", "participant"),
@@ -197,11 +213,42 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
         "identifier in other case": ("<p>SUB-mil007</p>", "participant"),
         "identifier in a script": ("<script>var a = 'sub-MIL007_T1w'</script>", "participant"),
         "identifier in a drawing": (dots_title("sub-MIL007"), "participant"),
+        "identifier between characters of no width": (
+            "<p>sub-M\u200bIL0\u00ad07</p>",
+            "participant",
+        ),
+        "identifier with another dash": (
+            "<p>sub\u2011MIL007 or sub\u2212MIL007</p>",
+            "participant",
+        ),
+        "identifier in wide letters": ("<p>ｓｕｂ-ＭＩＬ００７</p>", "participant"),
+        "identifier over tags": ("<p>sub-<b>MIL</b>007</p>", "participant"),
+        "identifier in a file's name": ("<p>MIL007_T1w.nii</p>", "participant"),
+        "identifier in base64": (f"<script>d = '{packed}'</script>", "participant"),
+        "identifier in an address of JSON": (
+            f'<a href="data:application/json;base64,{packed}">a</a>',
+            "participant",
+        ),
+        "identifier as a script writes it": (
+            "<script>'\\x73ub\\u002dMIL007'</script>",
+            "participant",
+        ),
+        "identifier in a picture's comment": (
+            f'<img src="data:image/png;base64,{commented("for sub-MIL007")}"/>',
+            "participant",
+        ),
+        "identifier over parts of a drawing": (
+            svg_of("<text>sub-<tspan>MIL007</tspan></text>"),
+            "participant",
+        ),
         "home": (f"<p>/{HOME}/rossi/data</p>", "path of this machine"),
         "run folder": (f"<p>{run_dir}</p>", "path of this machine"),
         "Windows": ("<p>C:\\" + r"Users\rossi\scans</p>", "path of this machine"),
         "birth": ("<p>born 1950-03-01</p>", "date of a person"),
         "birth, written": ("<p>born 01.03.1950</p>", "date of a person"),
+        "birth, without zeros": ("<p>born 1.3.1950 or 1 Mar 1950</p>", "date of a person"),
+        "scan date of a session": ("<p>on 24/11/2019</p>", "date of a person"),
+        "remark over lines": ("<p>Seen by\nDoctor\u00a0Rossi, <i>visit</i> 4</p>", FREE),
         "scan date": ("<p>on 23 November 2019</p>", "date of a person"),
         "remark": ("<p>Seen by Doctor Rossi, visit 4</p>", "free text of the participants table"),
         "hospital": ("<p>OSPEDALE VERDE</p>", "free text of the participants table"),
@@ -231,6 +278,19 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
     }
 
 
+def commented(text: str) -> str:
+    stream, comments = io.BytesIO(), PngInfo()
+    comments.add_text("Comment", text, zip=True)
+    Image.new("L", (8, 8)).save(stream, "png", pnginfo=comments)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def svg_of(inside: str) -> str:
+    drawing = f'<svg xmlns="http://www.w3.org/2000/svg"><g>{inside}</g></svg>'
+    data = base64.b64encode(drawing.encode()).decode()
+    return f'<img src="data:image/svg+xml;base64,{data}"/>'
+
+
 def dots_title(text: str) -> str:
     figure, ax = plt.subplots()
     ax.set_title(text)
@@ -241,7 +301,13 @@ def dots_title(text: str) -> str:
 CASES = (
     "identifier", "identifier without sub-", "identifier in an attribute",
     "identifier as an entity", "identifier in a link", "identifier in other case",
-    "identifier in a script", "identifier in a drawing", "home", "run folder", "Windows", "birth",
+    "identifier in a script", "identifier in a drawing",
+    "identifier between characters of no width", "identifier with another dash",
+    "identifier in wide letters", "identifier over tags", "identifier in a file's name",
+    "identifier in base64", "identifier in an address of JSON", "identifier as a script writes it",
+    "identifier in a picture's comment", "identifier over parts of a drawing",
+    "birth, without zeros", "scan date of a session", "remark over lines",
+    "home", "run folder", "Windows", "birth",
     "birth, written", "scan date", "remark", "hospital", "row", "two long numbers",
     "six short numbers", "list", "dots", "dots of a group", "steps", "cell", "cell with share",
     "cell told by its share",
@@ -287,6 +353,36 @@ def test_files_that_no_page_needs_are_found(run, book):
     (book / "link.html").symlink_to(run[0] / "run.json")
     found = [f.place for f in privacy.publish_check(run[0]) if f.kind == "kind of file"]
     assert found == ["link.html", "sub.nii.gz", "table.parquet"]
+
+
+def test_what_an_inventory_and_pictures_on_disk_say_is_read(run, book):
+    (book / "objects.inv").write_bytes(
+        b"# Sphinx inventory version 2\n# Project: x\n# Version: \n# The remainder of this file is "
+        b"compressed using zlib.\n" + zlib.compress(b"sub-mil007 std:label -1 x.html#y As in A\n")
+    )
+    (book / "x.png").write_bytes(base64.b64decode(commented("Seen by Doctor Rossi, visit 4")))
+    (book / "_static").mkdir(exist_ok=True)
+    (book / "_static" / "x.css").write_text("p:after {content: 'sub-MIL007'}")
+    found = {(f.place, f.kind) for f in privacy.publish_check(run[0])}
+    assert {("objects.inv", "participant"), ("x.png", FREE), ("_static/x.css", "participant")} <= (
+        found
+    )
+
+
+def test_a_test_that_gives_hidden_counts_away_is_found(run, book):
+    """Of few people, a statistic and the groups' sizes leave one pair of counts."""
+    people = pd.read_parquet(run[0] / "cohort.parquet")
+    assert disclosure.sex_hidden(people, run[1].minimum_cell)
+    for tests, found in (
+        (demographics.group_tests(people), {"test of hidden counts"}),
+        (disclosure.group_tests(people, run[1].minimum_cell), set()),
+    ):
+        shown = tests[["test", "statistic", "p", "effect"]]
+        page = figure_style.styled_table(
+            shown, "Tests", formats=dict.fromkeys(("statistic", "p", "effect"), "{:.3f}")
+        )
+        (book / "index.html").write_text(f"<html>{page._repr_html_()}</html>")
+        assert kinds(run[0]) == found
 
 
 def test_a_table_to_download_is_read_like_one_on_a_page(run, book):

@@ -77,6 +77,17 @@ def test_a_single_small_cell_takes_others_with_it():
         strata.suppress(counts, 0)
 
 
+def test_few_hidden_together_take_another_with_them():
+    """15 and 3 and 2 and 1 of 21: who is not of the 15 would be one of six."""
+    counts = np.array([15, 3, 2, 1])
+    everybody = [np.ones(4, dtype=bool)]
+    assert not strata.suppress(counts, 10, everybody).any()
+    counts = np.array([30, 15, 3, 2])
+    assert strata.suppress(counts, 10, everybody).tolist() == [True, False, False, False]
+    counts = np.array([30, 15, 6, 5])  # eleven are enough
+    assert strata.suppress(counts, 10, everybody).tolist() == [True, True, False, False]
+
+
 def participants(cells):
     rows = [
         (sex, age, label)

@@ -7,6 +7,7 @@ import gzip
 import os
 import shutil
 import struct
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -129,6 +130,10 @@ def image(change=None, affine=None, dtype=None, codes=None, kind=nib.Nifti1Image
         nib.save(new, path)
 
     return damage
+
+
+def other_byte_order(data: np.ndarray, matrix: np.ndarray) -> nib.Nifti1Image:
+    return nib.Nifti1Image(data, matrix, nib.Nifti1Header(endianness="><"[sys.byteorder == "big"]))
 
 
 def scaled(*factors: float):
@@ -287,6 +292,11 @@ def same_scan(root: Path) -> None:
 
 def swapped_name(root: Path) -> None:
     scan_of(root).rename(root / WHO / "anat" / f"{OTHER}_T1w.nii.gz")
+
+
+def hidden_files(root: Path) -> None:
+    for path in [scan_of(root), scan_of(root, OTHER)]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7" + bytes(100))
 
 
 def linked_folder(root: Path) -> None:

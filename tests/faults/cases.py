@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
 from faults import builders as b
@@ -116,7 +117,12 @@ CASES: list[Case] = [
         ("zero_pixdim", "voxel size 0, which nibabel would take as 1 mm", "left out", b.both(b.image(codes={"q": 1, "s": 0}), b.header(b.PIXDIM + 4, "f", 0.0)), Left("spacing"), ("expected positive sizes",)),
         ("thick", "slices 24 times as thick as wide", "left out", b.image(affine=b.scaled(.1, .1, 2.4)), Left("spacing"), ("the longest edge 24 times",)),
         ("anisotropic", "slices 6 times as thick as wide", "read; noted that they mislead", b.image(affine=b.scaled(.2, .2, 1.2)), Kept(), ("masks and texture of thick slices mislead",)),
-        ("mirrored_forms", "qform and sform mirror each other", "left out: sides unknown", b.image(codes={"q": 1, "s": 1, "qaffine": np.diag([-6, 6, 6, 1]), "saffine": np.diag([6, 6, 6, 1])}), Left("sides"), ("left and right are unknown",)),
+        ("mirrored_forms", "qform and sform mirror each other", "left out: sides unknown", b.image(codes={"q": 1, "s": 1, "qaffine": np.diag([-6, 6, 6, 1]), "saffine": np.diag([6, 6, 6, 1])}), Left("sides"), ("by one left is what is right by the other",)),
+        ("turned_forms", "qform turned half-way round against the sform", "left out: sides unknown", b.image(codes={"q": 1, "s": 1, "qaffine": np.diag([-6, -6, 6, 1]), "saffine": np.diag([6, 6, 6, 1])}), Left("sides"), ("by one left is what is right by the other",)),
+        ("other_pixdim", "pixdim of 1 mm, an affine of 6 mm", "left out: volumes unknown", b.header(b.PIXDIM + 4, "3f", 1.0, 1.0, 1.0), Left("spacing"), ("1 x 1 x 1 mm (pixdim)", "6 x 6 x 6 mm (affine)")),
+        ("offset_zero", "voxels said to begin at byte 0", "left out: the header would be read as voxels", b.header(b.VOX_OFFSET, "f", 0.0), Left("unreadable"), ("within its header",)),
+        ("nifti_2", "NIfTI-2", "read", b.image(kind=nib.Nifti2Image), Kept()),
+        ("big_endian", "bytes in the other order", "read", b.image(kind=b.other_byte_order), Kept()),
         ("flipped", "stored from right to left, its affine saying so", "read; the same head in RAS+", b.stored_as("LAS"), Kept()),
         ("permuted", "axes stored in another order", "read; the same head in RAS+", b.stored_as("PIR"), Kept()),
         ("oblique", "axes 20 degrees off the scanner's", "read along the nearest axes, not resampled", b.image(affine=b.rotated(20)), Kept()),
@@ -195,6 +201,7 @@ CASES: list[Case] = [
         ("age_negative", "-4 for an age", "kept, age unknown, noted", b.cell("age", "-4"), Kept(19), ("'-4'",)),
         ("age_months", "780 for an age", "kept, age unknown, noted", b.cell("age", "780"), Kept(19), ("'780'",)),
         ("age_underscore", "6_5 for an age, a number to Python alone", "kept, age unknown, noted", b.cell("age", "6_5"), Kept(19), ("'6_5'",)),
+        ("age_thousand", "1,234 for an age", "kept, age unknown, noted", b.cell("age", "1,234"), Kept(19), ("'1,234'",)),
         ("age_comma", "61,5 for an age", "kept as 61.5", b.cell("age", "61,5"), Kept()),
         ("sex_case", "m among M", "kept, sex unknown, noted", b.cell("sex", "m"), Kept(), ("sex is 'm', taken as unknown",)),
         ("all_sexes_other", "1 and 2 for sex", "stops", b.column("sex", lambda v: {"M": "1", "F": "2"}[v]), Stops(), ("set male_label",)),
@@ -209,6 +216,7 @@ CASES: list[Case] = [
         ("same_scan", "one scan under two subjects", "both left out: whose it is, nobody knows", b.same_scan, Left("same_scan", (WHO, b.OTHER)), ("the very bytes of",)),
         ("foreign_name", "another subject's scan in the folder", "left out", b.swapped_name, Left("selection"), ("somebody else's",)),
         ("linked_folder", "a subject's folder is a link", "read", b.linked_folder, Kept()),
+        ("mac_files", "hidden files that a Mac leaves beside scans", "read; they are passed over", b.hidden_files, Kept()),
         ("spaces", "spaces and other scripts in the path", "read", b.renamed("étude ALS β 1"), Kept()),
     ),
 ]  # fmt: skip
@@ -234,6 +242,11 @@ PARAMETER_FILES = [
     File("not_finite", "NaN for a number", b"histogram_bin_width: .nan\n", ("histogram_bin_width", "finite")),
     File("infinite", "infinity for a number", b"histogram_bin_width: .inf\n", ("histogram_bin_width", "finite")),
     File("same_labels", "both groups of one label", b"positive_label: A\nnegative_label: A\n", ("positive_label and negative_label are both 'A'",)),
+    File("same_sexes", "women and men of one label", b"male_label: X\nfemale_label: X\n", ("male_label and female_label are both 'X'",)),
+    File("same_names", "both groups shown by one name", b"positive_name: mimic\n", ("both groups would be shown as 'mimic'", "set positive_name")),
+    File("markup_name", "a group's name with a script in it", b"positive_name: <script>alert(1)</script>\n", ("without < > ` |", "set positive_name")),
+    File("two_lines_name", "a group's name of two lines", b'negative_label: "a\\nb"\n', ("on one line", "set negative_name")),
+    File("endless_name", "a group's name of a thousand letters", b"positive_label: " + b"x" * 1000, ("at most 60 characters",)),
     File("several_wrong", "three mistakes", b"seed: -1\nn_folds: 1\nnosuch: 2\n", ("seed", "n_folds", "unknown parameter 'nosuch'")),
     File("given_twice", "a name given twice, of which YAML would take the last", b"seed: 1\nseed: 2\n", ("['seed'] given twice",)),
     File("yaml_list", "a list", b"- seed\n- 4\n", ("found a list",)),

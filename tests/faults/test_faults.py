@@ -141,7 +141,7 @@ def test_a_folder_is_read_all_the_same(case, folder, tmp_path, capsys):
     assert cohort.participants["age"].notna().sum() == case.outcome.ages
 
 
-@pytest.mark.parametrize("id", ["flipped", "permuted", "one_volume"])
+@pytest.mark.parametrize("id", ["flipped", "permuted", "one_volume", "nifti_2", "big_endian"])
 def test_what_is_stored_otherwise_is_the_same_head(id, folder):
     root = folder()
     before = load_scan(b.scan_of(root))
