@@ -95,7 +95,7 @@ def test_drawings_are_svg_of_the_books_width_with_text_as_text(figures):
         assert width <= WIDEST + 0.05, (page, alt, width)
         texts = [t for t in root.itertext() if t.strip()]
         assert len(texts) > 3, (page, alt)
-        # Nothing smaller than 6.4 points, exponents on a logarithmic axis: what can't be read needn't be drawn.
+        # The smallest are the exponents of a logarithmic axis, 6.5 points.
         sizes = [float(s) for s in re.findall(r"font: (?:\S+ )*?([\d.]+)px", str(drawing(source)))]
         assert min(sizes, default=10) >= 6.4, (page, alt, min(sizes))
 
