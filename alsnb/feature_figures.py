@@ -346,4 +346,4 @@ def explained_variance(table: pd.DataFrame) -> Figure:
     low = min(0.0, float(np.nanmin([0.0, *(100 * order["low"])])))
     axes.set(xlabel="variance explained out of fold (%)", xlim=(max(low, -60) - 2, 102))
     parts = [f"{q} {v:.0f} %" for q, v in zip(table["quantity"], 100 * table["r2"], strict=True)]
-    return described(figure, "Variance explained out of fold: " + "; ".join(parts))
+    return described(figure, "Variance explained out of fold: " + "; ".join(parts) + ".")

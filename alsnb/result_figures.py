@@ -105,7 +105,8 @@ def grid_scores(table: pd.DataFrame, *, score: str = "F1 (%)", title: str = "") 
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4)
     if title:
         figure.suptitle(title)
-    top = table.loc[table.groupby("classifier", sort=False)["mean"].idxmax()]
+    known = table.dropna(subset=["mean"])
+    top = known.loc[known.groupby("classifier", sort=False)["mean"].idxmax()]
     said = ", ".join(f"{r['classifier']} {r['mean']:.1f}" for r in top.to_dict("records"))
     name = f"{title}: " if title else ""
     return described(

@@ -152,7 +152,8 @@ def share_bars(alone: pd.DataFrame, total: pd.DataFrame) -> Figure:
     ax.grid(visible=False, axis="y")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=k)
     said = "; ".join(
-        f"{name}: {alone[name].idxmax()} {100 * alone[name].max():.0f} % alone" for name in total
+        f"{name}: {alone[name].fillna(0).idxmax()} {100 * alone[name].fillna(0).max():.0f} % alone"
+        for name in total
     )
     return described(
         figure, f"Share of the variance that each of {n} choices explains, most of all for {said}."

@@ -209,7 +209,7 @@ def cost_curves(
     text = (
         "Cost of errors under each rule, over the cheaper of calling everybody or nobody, by cost "
         f"of a missed {positive}: {', '.join(classifiers.values())} on "
-        f"{', '.join(representations.values())}."
+        f"{', '.join(representations.values())}; the page asks about a cost of {ratio:g}."
     )
     return described(figure, text)
 
