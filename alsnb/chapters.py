@@ -124,6 +124,29 @@ def declared(source: Path, params: Parameters) -> dict[str, Any]:
     return {name: getattr(params, name) for text in tagged for name in parameters.assigned(text)}
 
 
+def deciding(source: Path, params: Parameters) -> dict[str, Any]:
+    """Values of all parameters that a chapter's page depends on.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The notebook.
+    params : alsnb.parameters.Parameters
+        The run's; those of stages that the chapter doesn't take are left out.
+
+    Returns
+    -------
+    dict
+        Name to value: those declared in the notebook, and those that decide what it takes.
+    """
+    stages = ("cohort", *STAGES.get(source.stem, ()))
+    sections = [section for stage in stages for section in SECTIONS[stage]]
+    if WITHOUT_FLAGGED & set(stages):
+        sections += ["Quality", *(SECTIONS["masks"] if params.exclude_flagged else ())]
+    always = {name: getattr(params, name) for name in DECIDING_ALWAYS}
+    return always | params.subset(*sections) | declared(source, params)
+
+
 def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
     """Describe everything that an executed notebook depends on.
 
@@ -141,17 +164,10 @@ def notebook_key(source: Path, params: Parameters, inputs: str) -> str:
     str
         JSON; equal texts mean that nothing changed, and :func:`why_stale` reads two.
     """
-    stages = ("cohort", *STAGES.get(source.stem, ()))
-    sections = [section for stage in stages for section in SECTIONS[stage]]
-    if WITHOUT_FLAGGED & set(stages):
-        sections += ["Quality", *(SECTIONS["masks"] if params.exclude_flagged else ())]
-    deciding = params.subset(*sections)
     key = {
         "notebook": hashlib.sha256(source.read_bytes()).hexdigest(),
         "package": {name: digest[:16] for name, digest in fingerprints.package_files().items()},
-        "parameters": {name: getattr(params, name) for name in DECIDING_ALWAYS}
-        | deciding
-        | declared(source, params),
+        "parameters": deciding(source, params),
         "cohort": inputs,
         "lost": _losses(source, params),
     }

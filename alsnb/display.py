@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
 from io import BytesIO
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from alsnb.figure_style import style
+from alsnb.figure_style import style, styled_table
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,35 @@ def banner(kind: str, groups: dict[str, int], profile: str, date: str, commit: s
         (counts, f"profile {html.escape(profile)}", date, f"commit {html.escape(commit)}")
     )
     return f'<p class="alsnb-banner alsnb-{kind}"><strong>{title}</strong> · {rest}</p>'
+
+
+def parameters(table: pd.DataFrame, command: str) -> str:
+    """Show parameters, and the line that makes a page again.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`alsnb.parameters_used.table`.
+    command : str
+        From :func:`alsnb.parameters_used.command`.
+
+    Returns
+    -------
+    str
+        HTML; values other than the default are bold.
+    """
+    bold = pd.DataFrame(False, index=table.index, columns=table.columns)
+    bold["this run"] = table["this run"] != table["default"]
+    caption = "Parameters that this chapter reads; bold: not the default"
+    shown = styled_table(table, caption, index=False, highlight=bold)
+    holders = sorted(set(re.findall(r"\b(?:\w+_)?PATH\b|(?<=runs/)NAME\b", command)))
+    holders = [f"<code>{holder}</code>" for holder in holders]
+    stands = f"; {' and '.join(holders)} can't be shown here" if holders else ""
+    return (
+        f"{shown.html}<p>This page again, from the root of the repository{stands}:</p>"
+        '<div class="highlight-bash notranslate"><div class="highlight">'
+        f'<pre class="alsnb-again" tabindex="0">{html.escape(command)}</pre></div></div>'
+    )
 
 
 def describe_weights(weights: Any) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # loaded with the first page: a run that has nothing to do ne
     from matplotlib.figure import Figure
 
     from alsnb import display, figure_style
+    from alsnb.parameters import Parameters
 
 
 class Pages:
@@ -26,9 +27,48 @@ class Pages:
         The run folder.
     """
 
+    params: Parameters
+
     def __init__(self, run_dir: Path):
         self.run_dir = run_dir
         self._written: set[str] = set()
+
+    def steps(self, chapter: str) -> str:
+        """Draw what a chapter does.
+
+        Parameters
+        ----------
+        chapter : str
+            The notebook's name without ending.
+
+        Returns
+        -------
+        str
+            HTML.
+        """
+        from alsnb import chapter_steps
+
+        return chapter_steps.drawing(chapter, self.params)
+
+    def parameters(self, chapter: str) -> str:
+        """Show the parameters that a chapter reads, and the line that makes its page again.
+
+        Parameters
+        ----------
+        chapter : str
+            The notebook's name without ending.
+
+        Returns
+        -------
+        str
+            HTML.
+        """
+        from alsnb import display, parameters_used
+
+        return display.parameters(
+            parameters_used.table(chapter, self.params, self.run_dir),
+            parameters_used.command(chapter, self.params, self.run_dir),
+        )
 
     def save_table(
         self, name: str, table: pd.DataFrame, caption: str, **options: Any

@@ -39,10 +39,6 @@ def test_sources_keep_the_rules(path):
             assert cell.execution_count is None
             assert cell.source.count("\n") < 25
             assert not re.search(r"^(def|class) ", cell.source, re.M)
-    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    for part in ("The question", "What the paper says", "What we do", "What we conclude",
-                 "What could be wrong", "## References"):  # fmt: skip
-        assert part in text, part
 
 
 @pytest.mark.xdist_group("run")
