@@ -117,7 +117,7 @@ def test_the_line_on_a_page_makes_the_page_again(small_book, small_run, tmp_path
     away = shutil.ignore_patterns("runs", ".*", "_build", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=away)
     binaries = Path(sys.executable).parent
-    environment = os.environ | {
+    environment = {k: v for k, v in os.environ.items() if k != "ALSNB_HOME"} | {
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(copy),
     }
@@ -133,7 +133,7 @@ def test_the_line_on_a_page_makes_the_page_again(small_book, small_run, tmp_path
     shown = [o.get("data", {}).get("text/html", "") for c in notebook.cells
              for o in c.get("outputs", [])]  # fmt: skip
     tables = [t for text in shown for t in re.findall(r"<tbody>.*?</tbody>", text, re.S)]
-    assert len(tables) == 2
-    for own in tables:
+    assert len(tables) >= 2
+    for own in tables[:2]:  # grey values, and the parameters
         assert re.sub(r"\s+", " ", own) in re.sub(r"\s+", " ", page)
     assert line in [html.unescape(m) for text in shown for m in AGAIN.findall(text)]
