@@ -168,8 +168,8 @@ def steps(chapter: str, params: Parameters) -> list[Step]:
             if any(values[name] not in allowed for name, allowed in one.when.items()):
                 continue
             one = one.step
-        texts = {"text": one.text.format(**values), "inside": one.inside.format(**values)}
-        found.append(replace(one, **texts))
+        text, inside = one.text.format(**values), one.inside.format(**values)
+        found.append(replace(one, text=text, inside=inside))
     return found
 
 
