@@ -21,7 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from alsnb.figure_style import style
+from alsnb.figure_style import style, styled_table
 
 #: Columns from which a table is set small, to stay within the page.
 WIDE_COLUMNS = 8
@@ -122,14 +122,16 @@ def parameters(table: pd.DataFrame, command: str) -> str:
         HTML; values other than the default are bold.
     """
     bold = pd.DataFrame(False, index=table.index, columns=table.columns)
-    bold["this run"] = table["this run"] != table["default"]
+    # Every run has a folder of its own.
+    bold["this run"] = (table["this run"] != table["default"]) & (table["parameter"] != "run_dir")
     caption = "Parameters that this chapter reads; bold: not the default"
     shown = styled_table(table, caption, index=False, highlight=bold)
     holders = sorted(set(re.findall(r"\b(?:\w+_)?PATH\b|(?<=runs/)NAME\b", command)))
     holders = [f"<code>{holder}</code>" for holder in holders]
     stands = f"; {' and '.join(holders)} can't be shown here" if holders else ""
     return (
-        f"{shown.html}<p>This page again, from the root of the repository{stands}:</p>"
+        f'<div class="alsnb-parameters">{shown.html}</div>'
+        f"<p>This page again, from the root of the repository{stands}:</p>"
         '<div class="highlight-bash notranslate"><div class="highlight">'
         f'<pre class="alsnb-again" tabindex="0">{html.escape(command)}</pre></div></div>'
     )
