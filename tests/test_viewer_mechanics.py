@@ -354,7 +354,8 @@ def test_left_is_the_persons_left_and_up_is_up(browser, tmp_path):
     for axis in range(3):
         wide, tall = (SHAPE[a] for a in range(3) if a != axis)
         assert min(pixel(tab, axis, wide - 1, tall - 1)) > 200
-        assert max(pixel(tab, axis, 0, 0)) < 50
+        assert max(pixel(tab, axis, 0, tall - 1)) < 50
+        assert max(pixel(tab, axis, wide - 1, 0)) < 50
     assert not tab.problems
     tab.context.close()
 
