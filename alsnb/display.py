@@ -21,7 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from alsnb.figure_style import style, styled_table
+from alsnb.figure_style import style
 
 #: Columns from which a table is set small, to stay within the page.
 WIDE_COLUMNS = 8
