@@ -328,8 +328,8 @@ that apply, in per cent. It knows yes and no only, so *partly* counts as no. {co
 {scores}
 
 Below 20 % it calls a study very low, below 40 % low, below 60 % moderate, below 80 % good, above
-that excellent. Of the first line, remember that simulated heads make some items easy: a planted truth
-needs no expert to check a mask, and a seed makes data available."""
+that excellent. Of the first line, remember that simulated heads make some items easy: a planted
+truth needs no expert to check a mask, and a seed makes data available."""
 
 
 def _page(checklist: Checklist) -> str:
@@ -350,12 +350,9 @@ def _page(checklist: Checklist) -> str:
             "Answer",
             "Why, and where",
         ]
-        lines += [
-            "",
-            f"## {section}",
-            "",
-            *_rows(head, [_row(row, scored) for _, row in rows.iterrows()]),
-        ]
+        body = _rows(head, [_row(row, scored) for _, row in rows.iterrows()])
+        # The class keeps columns readable on a phone, where the table scrolls in its own box.
+        lines += ["", f"## {section}", "", ":::{container} checklist", *body, ":::"]
     return "\n".join(lines) + "\n"
 
 
@@ -418,7 +415,7 @@ def _overview() -> str:
         lines += [f"**[{checklist.name}]({checklist.page}.md)**", ""]
         for _, row in bad.iterrows():
             only = [shown for cohort, shown in COHORTS.items() if row[cohort] == "not met"]
-            for_whom = "" if len(only) == len(COHORTS) else f" ({only[0]})"
+            for_whom = "" if len(only) == len(COHORTS) else f" ({only[0].removeprefix('a ')})"
             lines.append(f"- {row['item']}{for_whom}: {row['what']} {row['reason']}")
         lines.append("")
     return "\n".join(lines)
