@@ -1,5 +1,6 @@
 """Mechanics: the checklists are complete, their pages current, and each link lands on a section."""
 
+import functools
 import html.parser
 import re
 from pathlib import Path
@@ -39,24 +40,22 @@ class _Anchors(html.parser.HTMLParser):
         found = dict(attrs)
         if found.get("id"):
             self.ids.add(found["id"])
-        if (
-            tag == "a"
-            and "internal" in (found.get("class") or "")
-            and "reference" in found["class"]
-        ):
+        classes = (found.get("class") or "").split()
+        if tag == "a" and {"reference", "internal"} <= set(classes):
             self.links.append(found["href"])
 
 
+@functools.cache  # many links lead to one page
 def _read(path: Path) -> _Anchors:
     parser = _Anchors()
     parser.feed(path.read_text(encoding="utf-8"))
     return parser
 
 
-def dead_links(built: Path, pages=OWN) -> list[str]:
+def dead_links(built: Path) -> list[str]:
     """Links of built pages whose file or section doesn't exist."""
     dead = []
-    for page in pages:
+    for page in OWN:
         source = built / f"{page}.html"
         for target in _read(source).links:
             name, _, anchor = target.partition("#")
