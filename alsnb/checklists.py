@@ -270,7 +270,7 @@ def link(target: str) -> str:
     found = {slug("Checklists"): "Checklists"} if page == here else headings(page)
     if anchor and anchor not in found:
         raise ChecklistError(f"no section #{anchor} in {page}; it has {list(found)}")
-    title = next(iter(found.values()))
+    title = "Front page" if page == "book/index" else next(iter(found.values()))
     number = re.match(r"\d\d", Path(page).name)
     shown = found[anchor] if anchor else title
     if number:

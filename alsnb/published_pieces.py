@@ -214,7 +214,7 @@ def _text(place: str, text: str) -> Iterator[Piece]:
         elif not _inside_drawing(text, found.start()):
             yield Piece(where, _said_in(data), pictures=[("", data)])
     rest = _INLINE.sub(" ", text)
-    unpacked = [*map(_unpacked, _PACKED.findall(rest)), *map(_listed, _PIXELS.findall(rest))]
+    unpacked = [*map(_from_base64, _PACKED.findall(rest)), *map(_listed, _PIXELS.findall(rest))]
     if any(unpacked):
         yield Piece(f"{place}, packed data", packed=[data for data in unpacked if data])
         rest = _PACKED.sub(" ", rest)
@@ -243,7 +243,7 @@ def _decoded(text: str) -> Iterator[str]:
                 yield said
 
 
-def _unpacked(run: str) -> bytes:
+def _from_base64(run: str) -> bytes:
     """Decode base64, and decompress it; nothing where it is a run of letters, say."""
     run = re.sub(r"\\n|\s", "", run)
     if not (re.search("[a-z]", run) and re.search("[A-Z]", run) and re.search(r"\d", run)):
