@@ -168,7 +168,7 @@ def _cut(text: str) -> str:
 
 def _paths(piece: Piece, s: Secrets, source: str) -> Iterator[Finding]:
     seen = {m[0] for m in _PATH.finditer(piece.text)}
-    seen |= {p for p in s.paths if p in piece.text}
+    seen |= {p for p in s.paths if plain(p) in piece.text}
     for path in sorted(seen):
         if path.lower() not in source and not piece.place.startswith("_static/"):
             yield Finding(
@@ -188,7 +188,9 @@ def _words(piece: Piece, s: Secrets, source: str) -> Iterator[Finding]:
         return
     words = set(re.findall(r"[\w]+(?:[-.+][\w]+)*", text)) | set(re.findall(r"\w+", text))
     words |= set(re.findall(r"sub-[^\W_]+", text)) | set(re.findall(r"[^\W_]+", text))
-    theme = piece.place.startswith("_static/")  # has words of its own
+    theme = piece.place.startswith("_static/")
+    if theme:  # has words of its own
+        words = {word for word in words if word.startswith("sub-")}
     for kind, own, whole in (
         ("participant", s.identifiers, True),
         ("free text of the participants table", s.texts, False),
