@@ -335,7 +335,7 @@ def grid_table(grid: pd.DataFrame, chosen: pd.DataFrame, representation: str) ->
     for classifier, part in grid[grid["representation"] == representation].groupby(
         "classifier", sort=False
     ):
-        given = [c for c in part if c not in _ABOUT and part[c].notna().any()]
+        given = [str(c) for c in part if c not in _ABOUT and part[c].notna().any()]
         names = sorted(given, key=lambda c: [*SYMBOLS, c].index(c))
         if not names:  # a plugin's without a grid
             continue

@@ -325,8 +325,12 @@ def _of_the_paper(result: ProtocolResult) -> ProtocolResult:
         own = table["representation"].isin(published.REPRESENTATION_LABELS)
         return table[own & table["classifier"].isin(published.CLASSIFIER_LABELS)]
 
-    tables = {name: kept(getattr(result, name)) for name in ("predictions", "chosen", "folds")}
-    return replace(result, **tables)
+    return replace(
+        result,
+        predictions=kept(result.predictions),
+        chosen=kept(result.chosen),
+        folds=kept(result.folds),
+    )
 
 
 def _features(n_features: Mapping[str, int]) -> list[Row]:
