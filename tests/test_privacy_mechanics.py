@@ -192,7 +192,7 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
     first = people.iloc[0]
     texture = pd.read_parquet(run_dir / "features" / "radiomics.parquet").iloc[5]
     volumes = pd.read_parquet(run_dir / "qc" / "brain_mask.parquet")["volume_ml"]
-    head = "<tr><th>Age (years)</th><th>sex</th><th>group</th></tr>"
+    titles = "<tr><th>Age (years)</th><th>sex</th><th>group</th></tr>"
     one = f"<tr>{row([f'{first.age:.0f}', first.sex, first.group])}</tr>"
     count = (
         "<tr><th>stratum</th><th>ALS</th><th>mimic</th></tr>" + f"<tr>{row(['old', 14, 3])}</tr>"
@@ -252,7 +252,7 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
         "scan date": ("<p>on 23 November 2019</p>", "date of a person"),
         "remark": ("<p>Seen by Doctor Rossi, visit 4</p>", "free text of the participants table"),
         "hospital": ("<p>OSPEDALE VERDE</p>", "free text of the participants table"),
-        "row": (f"<table>{head}{one}</table>", "row of a person"),
+        "row": (f"<table>{titles}{one}</table>", "row of a person"),
         "two long numbers": (f"<table>{digits}</table>", "row of a person"),
         "six short numbers": (f"<table>{short}</table>", "row of a person"),
         "list": (f"<script>v = {volumes.round(6).tolist()}</script>", "values of people"),
@@ -378,7 +378,7 @@ def test_a_test_that_gives_hidden_counts_away_is_found(run, book):
         (disclosure.group_tests(people, run[1].minimum_cell), set()),
     ):
         shown = tests[["test", "statistic", "p", "effect"]]
-        page = figure_style.styled_table(
+        page = display.styled_table(
             shown, "Tests", formats=dict.fromkeys(("statistic", "p", "effect"), "{:.3f}")
         )
         (book / "index.html").write_text(f"<html>{page._repr_html_()}</html>")
