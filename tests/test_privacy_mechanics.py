@@ -224,7 +224,8 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
         "head in a script": (f"<script>v = '{viewer.packed(whole_head())}'</script>", HEAD),
         "head in lines": (f"<p>{base64.encodebytes(whole_head().tobytes()).decode()}</p>", HEAD),
         "head as another kind of data": (
-            f"<a href='data:application/x;base64,{base64.b64encode(whole_head().tobytes()).decode()}'>",
+            "<a href='data:application/x;base64,"
+            f"{base64.b64encode(whole_head().tobytes()).decode()}'>",
             HEAD,
         ),
         "head as numbers": (f"<script>v = {whole_head().ravel().tolist()}</script>", HEAD),
