@@ -219,6 +219,8 @@ def execute(
                 cwd=str(project_root()),
                 progress_bar=False,
                 config=config,
+                # A page's volumes are large, and a busy machine hands them over late.
+                iopub_timeout=120,
             )
     except PapermillExecutionError as error:
         raise NotebookError(

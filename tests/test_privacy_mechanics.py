@@ -150,7 +150,7 @@ def face() -> bytes:
     return stream.getvalue()
 
 
-def head() -> np.ndarray:
+def whole_head() -> np.ndarray:
     """A person's head, face and all, at 8 bits."""
     return np.random.default_rng(5).integers(0, 255, (20, 24, 18), dtype=np.uint8)
 
@@ -267,14 +267,15 @@ def planted(run_dir: Path) -> dict[str, tuple[str, str]]:
             "picture that may show a face",
         ),
         "picture in a drawing": (picture(), "picture that may show a face"),
-        "head in the viewer": (looked_at(head(), "Mean of ALS, n = 24"), HEAD),
-        "head in a script": (f"<script>v = '{viewer.packed(head())}'</script>", HEAD),
-        "head in lines": (f"<p>{base64.encodebytes(head().tobytes()).decode()}</p>", HEAD),
+        "head in the viewer": (looked_at(whole_head(), "Mean of ALS, n = 24"), HEAD),
+        "head in a script": (f"<script>v = '{viewer.packed(whole_head())}'</script>", HEAD),
+        "head in lines": (f"<p>{base64.encodebytes(whole_head().tobytes()).decode()}</p>", HEAD),
         "head as another kind of data": (
-            f"<a href='data:application/x;base64,{base64.b64encode(head().tobytes()).decode()}'>",
+            "<a href='data:application/x;base64,"
+            f"{base64.b64encode(whole_head().tobytes()).decode()}'>",
             HEAD,
         ),
-        "head as numbers": (f"<script>v = {head().ravel().tolist()}</script>", HEAD),
+        "head as numbers": (f"<script>v = {whole_head().ravel().tolist()}</script>", HEAD),
     }
 
 
