@@ -1,0 +1,66 @@
+"""Mend in the theme's pages what keeps keyboards and screen readers out.
+
+Each mending names a fault of a dependency that the automatic checks find (WCAG 2.2 and axe's
+best practices); where the markup that it looks for is gone, it does nothing.
+"""
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+#: Pattern and what stands in its place.
+MENDINGS = (
+    # Icons are glyphs of a font, which would be read out as unknown letters.
+    (r'<(i|span) class="(fas|far|fab|fa-solid|fa-regular|fa-brands)\b', r'<\1 aria-hidden="true" class="\2'),
+    # The name of a fold is what it shows: "Show code cell source".
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # Title and search stood outside of every landmark, the page's contents in one without name.
+    (r'<div class="bd-sidebar-primary bd-sidebar', r'<div role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'),
+    (r'<nav class="bd-toc-nav page-toc">', '<nav class="bd-toc-nav page-toc" aria-label="On this page">'),
+    (r'<nav aria-label="Page">', '<nav aria-label="Contents for print">'),
+    # What a button does had only a tooltip.
+    (r'<button ((?:(?!aria-label)[^>])*?)title="([^"]+)"((?:(?!aria-label)[^>])*)>', r'<button \1aria-label="\2" title="\2"\3>'),
+    # A table that scrolls must scroll by keyboard too.
+    (r'<div class="pst-scrollable-table-container">', '<div class="pst-scrollable-table-container" role="group" aria-label="Table" tabindex="0">'),
+    # The list of sources has entries that are no list items, under a role that was withdrawn.
+    (r'(<div role="list") class="citation-list"', '<div class="citation-list"'),
+    (r' role="doc-biblioentry"', ""),
+)  # fmt: skip
+#: The book's door: a page of its own, for what cannot follow a redirection.
+DOOR = """<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={page}">
+<title>{title}</title>
+</head>
+<body><main><h1>{title}</h1><p><a href="{page}">Open the book</a></p></main></body>
+</html>
+"""
+
+
+def mend(app: Sphinx, error: Exception | None) -> None:
+    """Mend every built page, and write the door."""
+    if error is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    for path in out.rglob("*.html"):
+        if "_static" in path.parts:
+            continue
+        text = path.read_text(encoding="utf-8")
+        for pattern, instead in MENDINGS:
+            text = re.sub(pattern, instead, text)
+        path.write_text(text, encoding="utf-8")
+    door = DOOR.format(
+        language=app.config.language,
+        title=app.config.html_title or app.config.project,
+        page=f"{app.config.root_doc}.html",
+    )
+    (out / "index.html").write_text(door, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict:
+    """Register with Sphinx."""
+    app.connect("build-finished", mend, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
