@@ -12,7 +12,7 @@ TOPIC ?=
 PEERS := benchmarks/.venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint format bench lab serve lock clean
+.PHONY: help book pdf test lint format bench lab serve lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ help:  ## List the targets
 book: $(READY)  ## Set up, simulate, run and render the demo (PROFILE=paper for all 654)
 	$(BIN)/alsnb run --profile $(PROFILE) --name $(RUN)
 	$(BIN)/alsnb book --run $(RUN)
+
+pdf: $(READY)  ## Print the rendered book as one PDF, runs/RUN/book.pdf (needs Chromium)
+	$(BIN)/alsnb pdf --run $(RUN)
 
 test: $(READY) lint  ## Lint, check types and run every test
 	$(BIN)/python -m pytest

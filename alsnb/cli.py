@@ -85,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add_parameters(simulate)
     book = add("book", _book, "render an executed run as a book")
     book.add_argument("--run", default="demo", help="name in runs/, or a path")
+    pdf = add("pdf", _pdf, "print a rendered book as one PDF (needs Chromium)")
+    pdf.add_argument("--run", default="demo", help="name in runs/, or a path")
     gate = add("publish-check", _publish_check, "look for people in a rendered book")
     gate.add_argument("--run", default="demo", help="name in runs/, or a path")
     serve = add("serve", _serve, "serve a rendered book on this machine")
@@ -163,6 +165,13 @@ def _book(arguments: argparse.Namespace) -> int:
     from alsnb.book import build_book
 
     print(f"The book is at {build_book(_run_dir(arguments.run))}")
+    return 0
+
+
+def _pdf(arguments: argparse.Namespace) -> int:
+    from alsnb import printing
+
+    print(f"The book is printed in {printing.book_pdf(_run_dir(arguments.run))}")
     return 0
 
 

@@ -32,9 +32,17 @@ NEEDLESS = re.compile(
     r'|<meta name="viewport" content="width=device-width, initial-scale=1"\s*/>'
 )
 #: Files under ``_static`` that nothing asks for then.
-UNUSED = ("**/*.map", "sphinx-thebe.*", "vendor/fontawesome/*/js/*.js", "vendor/**/webfonts/*")
+UNUSED = (
+    "**/*.map",
+    "**/*webpack-macros.html",
+    "sphinx-thebe.*",
+    "vendor/fontawesome/*/js/*.js",
+    "vendor/fontawesome/*/webfonts/*",
+)
 #: From a folder a script must not read another page to show an excerpt of it.
-FROM_FOLDER = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+FROM_FOLDER = (
+    'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+)
 
 
 def inline_formula(writer, node: nodes.math) -> None:

@@ -9,24 +9,33 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-#: Pattern and what stands in its place.
-MENDINGS = (
+#: Starts of tags, and the attributes that they lack.
+LACKING = {
+    # Title and search stood outside of every landmark, contents in one without a name.
+    '<div class="bd-sidebar-primary bd-sidebar': 'role="complementary" aria-label="Book"',
+    '<nav class="bd-toc-nav page-toc"': 'aria-label="On this page"',
+    # A table that scrolls must scroll by keyboard too.
+    '<div class="pst-scrollable-table-container"': 'role="group" aria-label="Table" tabindex="0"',
+    '<th class="head': 'scope="col"',
+}
+#: Patterns, and what stands in their place.
+WRONG = (
     # Icons are glyphs of a font, which would be read out as unknown letters.
-    (r'<(i|span) class="(fas|far|fab|fa-solid|fa-regular|fa-brands)\b', r'<\1 aria-hidden="true" class="\2'),
+    (r'<(i|span) (class="fa(?:[srb]|-solid|-regular|-brands)\b)', r'<\1 aria-hidden="true" \2'),
     # The name of a fold is what it shows: "Show code cell source".
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
-    # Title and search stood outside of every landmark, the page's contents in one without name.
-    (r'<div class="bd-sidebar-primary bd-sidebar', r'<div role="complementary" aria-label="Book" class="bd-sidebar-primary bd-sidebar'),
-    (r'<nav class="bd-toc-nav page-toc">', '<nav class="bd-toc-nav page-toc" aria-label="On this page">'),
-    (r'<nav aria-label="Page">', '<nav aria-label="Contents for print">'),
-    # What a button does had only a tooltip.
-    (r'<button ((?:(?!aria-label)[^>])*?)title="([^"]+)"((?:(?!aria-label)[^>])*)>', r'<button \1aria-label="\2" title="\2"\3>'),
-    # A table that scrolls must scroll by keyboard too.
-    (r'<div class="pst-scrollable-table-container">', '<div class="pst-scrollable-table-container" role="group" aria-label="Table" tabindex="0">'),
+    # What a button does had only a tooltip, in the theme's own words.
+    (r"Toggle primary sidebar", "Pages of the book"),
+    (r"Toggle secondary sidebar", "Contents of this page"),
+    (
+        r'<button (?![^>]*aria-label)([^>]*)title="([^"]+)"',
+        r'<button \1aria-label="\2" title="\2"',
+    ),
     # The list of sources has entries that are no list items, under a role that was withdrawn.
-    (r'(<div role="list") class="citation-list"', '<div class="citation-list"'),
+    (r'<div role="list" class="citation-list"', '<div class="citation-list"'),
     (r' role="doc-biblioentry"', ""),
-)  # fmt: skip
+    (r'<nav aria-label="Page">', '<nav aria-label="Contents for print">'),
+)
 #: The book's door: a page of its own, for what cannot follow a redirection.
 DOOR = """<!doctype html>
 <html lang="{language}">
@@ -49,7 +58,9 @@ def mend(app: Sphinx, error: Exception | None) -> None:
         if "_static" in path.parts:
             continue
         text = path.read_text(encoding="utf-8")
-        for pattern, instead in MENDINGS:
+        for start, attributes in LACKING.items():
+            text = text.replace(start, start.replace(" ", f" {attributes} ", 1))
+        for pattern, instead in WRONG:
             text = re.sub(pattern, instead, text)
         path.write_text(text, encoding="utf-8")
     door = DOOR.format(
