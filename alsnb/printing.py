@@ -156,8 +156,8 @@ def pages_of(pdf: bytes) -> dict[str, int]:
     """
     pages = re.findall(rb"^(\d+) 0 obj\n<<\s*/Type /Page\b", pdf, re.M)
     number = {int(name): i for i, name in enumerate(pages, 1)}
-    places = re.findall(rb"/([\w-]+) \[(\d+) 0 R /XYZ", pdf)
-    return {k.decode(): number[int(v)] for k, v in places if int(v) in number}
+    places = re.findall(rb"/([^\s/\[\]<>()]+) \[(\d+) 0 R /XYZ", pdf)
+    return {k.decode("latin-1"): number[int(v)] for k, v in places if int(v) in number}
 
 
 def document(title: str, listed: list[dict[str, str]], said: dict[str, dict[str, Any]]) -> str:

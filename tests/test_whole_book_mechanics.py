@@ -103,7 +103,7 @@ def test_no_page_is_large(small_book):
     assert largest[0][1][1] < LARGEST, said
 
 
-def test_the_language_the_headings_and_the_tables(small_book):
+def test_the_language_the_headings_the_pictures_and_the_tables(small_book):
     for page in pages(small_book):
         text = (small_book / page).read_text(encoding="utf-8")
         assert '<html lang="en"' in text, page
@@ -111,6 +111,10 @@ def test_the_language_the_headings_and_the_tables(small_book):
         levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", article)]
         steps = zip(levels, levels[1:], strict=False)
         assert all(after <= before + 1 for before, after in steps), page
+        if page.removesuffix(".html") in OWN[:-3]:
+            assert levels.count(1) == 1, page
+        pictures = re.findall(r"<img\b[^>]*>", article)
+        assert all(re.search(r'alt="[^"]', picture) for picture in pictures), page
         heads = re.findall(r"<th\b[^>]*>", article)
         assert all("scope=" in head for head in heads), page
         frames = re.findall(r"<iframe\b[^>]*>", article)
@@ -223,12 +227,12 @@ def test_the_whole_book_is_one_pdf(printed, small_book):
     places = printing.pages_of(printed)
     starts = [places[re.sub(r"[^\w-]", "-", page)] for page in chapters]
     # Contents come first, and every chapter begins on a page of its own, in order.
-    assert starts[0] == 2
+    assert starts[0] >= 2
     assert all(a < b for a, b in zip(starts, starts[1:], strict=False))
     # Bookmarks, tags and the language; links lead to places that there are.
     for part in (b"/Outlines", b"/StructTreeRoot", b"/Lang (en)"):
         assert part in printed
-    aims = {name.decode() for name in re.findall(rb"/Dest /([\w-]+)", printed)}
+    aims = {n.decode("latin-1") for n in re.findall(rb"/Dest /([^\s/\[\]<>()]+)", printed)}
     assert len(aims) > len(chapters)
     assert aims <= set(places)
     assert b"file:" not in printed
