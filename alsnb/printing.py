@@ -31,6 +31,8 @@ FLAGS = (
 TEXT_WIDTH = 672
 #: Slow machines may need long for a long document.
 PATIENCE = 600_000
+#: Copies what a page says.
+SCRIPT = resources.files("alsnb") / "data" / "printed.js"
 #: Parts and chapters in order, as the side of every page lists them.
 CONTENTS = """() => [...document.querySelectorAll(
     "nav.bd-docs-nav p.caption, nav.bd-docs-nav a.reference.internal")].map(item =>
@@ -114,7 +116,7 @@ def _print(tab: Any, built: Path, target: Path) -> None:
     # The front page stands first in the list too.
     listed = [x for i, x in enumerate(listed) if i == 0 or x.get("page") != listed[0]["page"]]
     names = [item["page"] for item in listed if "page" in item]
-    script = resources.files("alsnb").joinpath("data/printed.js").read_text("utf-8")
+    script = SCRIPT.read_text("utf-8")
     said = {}
     for name in names:
         tab.goto(f"{root}{name}.html", wait_until="load")
@@ -154,8 +156,8 @@ def pages_of(pdf: bytes) -> dict[str, int]:
     """
     pages = re.findall(rb"^(\d+) 0 obj\n<<\s*/Type /Page\b", pdf, re.M)
     number = {int(name): i for i, name in enumerate(pages, 1)}
-    places = re.findall(rb"/([\w-]+) \[(\d+) 0 R /XYZ", pdf)
-    return {k.decode(): number[int(v)] for k, v in places if int(v) in number}
+    places = re.findall(rb"/([^\s/\[\]<>()]+) \[(\d+) 0 R /XYZ", pdf)
+    return {k.decode("latin-1"): number[int(v)] for k, v in places if int(v) in number}
 
 
 def document(title: str, listed: list[dict[str, str]], said: dict[str, dict[str, Any]]) -> str:

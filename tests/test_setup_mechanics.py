@@ -58,7 +58,7 @@ def test_make_help_lists_the_targets():
     text = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for target in ("book", "test", "lint", "serve", "lab", "bench", "clean"):
+    for target in ("book", "pdf", "test", "lint", "serve", "lab", "bench", "clean"):
         assert f"make {target}" in text
 
 
