@@ -537,8 +537,19 @@ def remembered(run_dir: str) -> dict[str, Any]:
     -------
     dict
         Name to value; empty when the folder is new.
+
+    Raises
+    ------
+    ParameterError
+        When its ``run.json`` can't be read.
     """
     record = Path(run_dir or ".") / "run.json"
     if not run_dir or not record.is_file():
         return {}
-    return dict(json.loads(record.read_text(encoding="utf-8"))["parameters"])
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8"))["parameters"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ParameterError(
+            f"{record} holds no run's parameters ({type(error).__name__}); remove it, then `alsnb run` "
+            "writes it anew"
+        ) from error

@@ -9,7 +9,6 @@ before it leaves the house. What it finds is named by place and kind, the value 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from alsnb import parameters
 from alsnb.errors import AlsnbError
 from alsnb.figure_style import BRAIN_ONLY, CHART
 from alsnb.parameters import Parameters
@@ -107,8 +107,10 @@ def publish_check(run_dir: str | Path) -> list[Finding]:
     built = run_dir / "html"
     if not (built / "index.html").is_file():
         raise AlsnbError(f"no book in {built}; execute `alsnb book` first")
-    record = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
-    return look(built, run_dir, Parameters.model_validate(record["parameters"]))
+    # Without them the gate would not know whom to look for.
+    if not (values := parameters.remembered(str(run_dir))):
+        raise AlsnbError(f"no run.json in {run_dir}; execute `alsnb run` first")
+    return look(built, run_dir, parameters.validate(values, f"{run_dir / 'run.json'}"))
 
 
 def look(built: Path, run_dir: Path, params: Parameters) -> list[Finding]:

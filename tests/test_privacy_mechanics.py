@@ -30,6 +30,7 @@ from alsnb import (
     shown_brains,
     viewer,
 )
+from alsnb.errors import AlsnbError
 
 N = (24, 12)
 FREE = "free text of the participants table"
@@ -446,6 +447,16 @@ def test_the_command_names_the_places_and_fails(run, book, capsys):
     said = capsys.readouterr().err
     assert "index.html: participant: sub…" in said
     assert "MIL007" not in said
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{", '{"parameters": {"nosuch": 1}}'])
+def test_a_run_of_unknown_parameters_is_not_let_pass(tmp_path, content):
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "index.html").write_text("<html></html>")
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(AlsnbError, match="run.json"):
+        privacy.publish_check(tmp_path)
 
 
 def test_a_run_without_a_book_says_what_to_do(tmp_path):
