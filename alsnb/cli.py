@@ -192,13 +192,6 @@ def _pdf(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pdf(arguments: argparse.Namespace) -> int:
-    from alsnb import printing
-
-    print(f"The book is printed in {printing.book_pdf(_run_dir(arguments.run))}")
-    return 0
-
-
 def _publish_check(arguments: argparse.Namespace) -> int:
     from alsnb import privacy
 
