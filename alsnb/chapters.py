@@ -27,12 +27,14 @@ STAGES = {
     "08_audit_printed_numbers": ("cohort",),
     "09_compare_text_code": ("switches",),
     "10_compare_scorecard": ("masks", "radiomics", "embeddings", "classification"),
-    "11_evaluate_honestly": ("masks", "radiomics", "embeddings", "nested", "honest"),
+    "11_evaluate_honestly": (
+        "masks", "radiomics", "embeddings", "classification", "nested", "honest",
+    ),
     "12_control_findings": ("masks", "radiomics", "embeddings", "controls"),
     "13_vary_choices": ("masks", "radiomics", "embeddings", "specifications"),
     "14_weigh_usefulness": ("masks", "radiomics", "embeddings", "probabilities"),
     "15_examine_confounds": ("masks", "radiomics", "embeddings", "nested", "confounds"),
-}
+}  # fmt: skip
 #: Chapters that count who was lost at the stages computed so far.
 COUNTING = ("02_describe_cohort",)
 #: Parameters of the section "Run" that decide what a page shows.

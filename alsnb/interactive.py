@@ -1,33 +1,31 @@
 """A page's own calculator: threshold and prevalence move, and the scores with them.
 
-It needs no kernel and no connection: one piece of HTML with its script and its data inside. The
-data are counts of people of each class at knots of the threshold. Of a simulated cohort every
-threshold is a knot. Of a real one the counts at all thresholds would show single people's scores,
-so between two knots lies a group of people no smaller than asked for; there the curve is drawn
-straight, and the intervals cover both knots.
+It needs no kernel and no connection: :mod:`alsnb.touch` lays it out. Its data are counts of people
+of each class at knots of the threshold. Of a simulated cohort every threshold is a knot. Of a real
+one the counts at all thresholds would show single people's scores, so between two knots lies a
+group of people no smaller than asked for; there the curve is drawn straight, and the intervals
+cover both knots.
 """
 
 from __future__ import annotations
 
-import hashlib
-import html
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib import resources
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.proportion import proportion_confint
 
+from alsnb import touch
 from alsnb.errors import ParameterError
 
 Floats = NDArray[np.float64]
 
 #: Thresholds of the curves.
 GRID = np.round(np.linspace(0, 1, 101), 2)
+#: Standard errors on either side of a 95 % interval.
+Z = 1.959963984540054
 #: Scores that are shown, and how.
 MEASURES: dict[str, str] = {
     "precision": "Precision",
@@ -134,6 +132,29 @@ def at(sensitivity: float, specificity: float, prevalence: float) -> dict[str, f
     }
 
 
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Give Wilson's 95 % interval of a share.
+
+    Written out, and not statsmodels' (a test holds it against that), because the page's script
+    takes the very same steps: its numbers are these to the last digit.
+
+    Parameters
+    ----------
+    share : float
+        Of people.
+    n : int
+        People.
+
+    Returns
+    -------
+    low, high : float
+    """
+    scale = 1 + Z * Z / n
+    centre = (share + Z * Z / (2 * n)) / scale
+    half = Z / scale * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
 def interval(
     sensitivity: float, specificity: float, prevalence: float, n_positive: int, n_negative: int
 ) -> dict[str, tuple[float, float]]:
@@ -158,18 +179,22 @@ def interval(
     ends: list[list[dict[str, float]]] = []
     for side in (0, 1):
         sens, spec = (
-            float(proportion_confint(share * n, n, method="wilson")[side])
+            wilson(share, n)[side]
             for share, n in ((sensitivity, n_positive), (specificity, n_negative))
         )
         ends.append([at(sens, specificity, prevalence), at(sensitivity, spec, prevalence)])
     found = {}
     for name, value in middle.items():
         low, high = (
-            value + sign * math.hypot(*(end[name] - value for end in both))
+            value + sign * _length(*(end[name] - value for end in both))
             for sign, both in zip((-1, 1), ends, strict=True)
         )
         found[name] = (max(low, 0.0), min(high, 1.0)) if low == low else (np.nan, np.nan)
     return found
+
+
+def _length(x: float, y: float) -> float:
+    return math.sqrt(x * x + y * y)  # not hypot, which two languages round differently
 
 
 def interval_between(
@@ -312,25 +337,6 @@ def how_exact(found: Curves) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Widget:
-    """The calculator as HTML.
-
-    Attributes
-    ----------
-    html : str
-        Everything, script and data included.
-    table : pandas.DataFrame
-        What it shows without JavaScript.
-    """
-
-    html: str
-    table: pd.DataFrame = field(repr=False)
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
 def widget(
     found: Curves,
     *,
@@ -338,7 +344,7 @@ def widget(
     names: tuple[str, str],
     counts: tuple[int, int],
     threshold: float = 0.5,
-) -> Widget:
+) -> touch.Widget:
     """Lay the calculator out.
 
     Parameters
@@ -356,7 +362,7 @@ def widget(
 
     Returns
     -------
-    Widget
+    alsnb.touch.Widget
         The same input gives the same HTML.
     """
     key = ["protocol", "representation", "classifier"]
@@ -367,12 +373,12 @@ def widget(
     prevalence = min(max(prevalence, 0.01), 0.99)
     data = {
         "models": [
-            {"label": label, "called": dict(zip(("positive", "negative"), own, strict=True))}
-            for own, label in ((found.knots[key], label) for key, label in models.items())
+            dict(zip(("positive", "negative"), found.knots[m], strict=True)) for m in models
         ],
         "names": {"negative": negative, "positive": positive},
         "n": {"negative": n_negative, "positive": n_positive},
         "measures": list(MEASURES),
+        "start": {"model": 0, "threshold": round(threshold, 2), "prevalence": prevalence},
     }
     first = grouped[next(iter(models))].iloc[10:100:10]
     table = pd.DataFrame(
@@ -381,42 +387,31 @@ def widget(
             for row in first.to_dict("records")
         ]
     )
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
-    fill = {
-        "ID": "alsnb-calculator-" + hashlib.sha256(text.encode()).hexdigest()[:8],
-        "DATA": text,
-        "POSITIVE": html.escape(positive),
-        "NEGATIVE": html.escape(negative),
-        "EXACT": html.escape(how_exact(found)),
-        "N_POSITIVE": str(n_positive),
-        "N_NEGATIVE": str(n_negative),
-        "THRESHOLD": f"{threshold:.2f}",
-        "PREVALENCE": f"{prevalence:.2f}",
-        "OPTIONS": "".join(
-            f'<option value="{i}">{html.escape(label)}</option>'
-            for i, label in enumerate(models.values())
-        ),
-        "ROWS": "".join(
-            f'<tr><th scope="row">{label}</th><td data-model="{name}"></td>'
-            f'<td data-interval="{name}"></td><td data-all="{name}"></td></tr>'
-            for name, label in MEASURES.items()
-        ),
-        "STATIC": _static(table, next(iter(models.values())), prevalence),
-    }
-    page = resources.files("alsnb").joinpath("data/calculator.html").read_text("utf-8")
-    for name, value in fill.items():
-        page = page.replace(f"@{name}@", value)
-    return Widget(page, table)
-
-
-def _static(table: pd.DataFrame, model: str, prevalence: float) -> str:
-    heads = ["Threshold", *MEASURES.values()]
-    lines = [
-        f"<caption>{html.escape(model)}, at a prevalence of {prevalence:.2f}</caption>",
-        "<thead><tr>" + "".join(f'<th scope="col">{h}</th>' for h in heads) + "</tr></thead>",
+    caption = f"{next(iter(models.values()))}, at a prevalence of {prevalence:.2f}"
+    rows = [
+        [f"{row['threshold']:.2f}", *(touch.fixed(row[m], 3) for m in MEASURES)]
+        for row in table.to_dict("records")
     ]
-    for row in table.to_dict("records"):
-        cells = ["–" if np.isnan(row[m]) else f"{row[m]:.3f}" for m in MEASURES]
-        head = f'<th scope="row">{row["threshold"]:.2f}</th>'
-        lines.append(f"<tr>{head}{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
-    return "<table>" + "".join(lines) + "</table>"
+    return touch.lay_out(
+        "calculator",
+        data,
+        table,
+        words={
+            "POSITIVE": positive,
+            "NEGATIVE": negative,
+            "EXACT": how_exact(found),
+            "N_POSITIVE": str(n_positive),
+            "N_NEGATIVE": str(n_negative),
+            "THRESHOLD": f"{threshold:.2f}",
+            "PREVALENCE": f"{prevalence:.2f}",
+        },
+        markup={
+            "OPTIONS": touch.options(list(models.values())),
+            "ROWS": "".join(
+                f'<tr><th scope="row">{label}</th><td data-model="{name}"></td>'
+                f'<td data-interval="{name}"></td><td data-all="{name}"></td></tr>'
+                for name, label in MEASURES.items()
+            ),
+        },
+        static=touch.static_table(rows, ["Threshold", *MEASURES.values()], caption),
+    )

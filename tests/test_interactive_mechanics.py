@@ -3,15 +3,16 @@
 import html
 import json
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from statsmodels.stats.proportion import proportion_confint
+from touch_page import launched, opened_offline, page_of
 
-from alsnb import interactive
+from alsnb import interactive, touch
 from alsnb.errors import ParameterError
 from alsnb.evaluation import always_positive
 
@@ -146,6 +147,21 @@ def test_scores_are_those_of_people_in_these_shares():
     assert np.isnan(everybody["npv"])
 
 
+def test_wilsons_interval_is_that_of_statsmodels():
+    for n in (1, 7, 19, 101):
+        for k in range(n + 1):
+            known = proportion_confint(k, n, method="wilson")
+            # Other steps to the same number.
+            assert interactive.wilson(k / n, n) == pytest.approx(known, abs=1e-12)
+
+
+def test_numbers_are_written_as_the_browser_writes_them():
+    ties = {0.0625: "0.063", 0.1875: "0.188", 2.5: "2.500", -0.0001: "0.000", 1e-9: "0.000"}
+    assert {value: touch.fixed(value, 3) for value in ties} == ties
+    assert touch.fixed(12.5, 0) == "13"
+    assert touch.fixed(float("nan"), 3) == "–"
+
+
 def test_the_intervals_cover_the_truth_as_often_as_they_say():
     """Every pair of counts, weighted by its probability: no drawing."""
     n_positive, n_negative, sens, spec, prevalence = 50, 19, 0.8, 0.6, 0.84
@@ -168,14 +184,14 @@ def test_the_intervals_cover_the_truth_as_often_as_they_say():
 def test_only_aggregates_are_in_the_page():
     page = made().html
     data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.S)[1])
-    assert set(data) == {"models", "names", "n", "measures"}
-    assert all(set(m) == {"label", "called"} for m in data["models"])
+    assert set(data) == {"models", "names", "n", "measures", "start"}
+    assert all(set(m) == {"positive", "negative"} for m in data["models"])
     # Counts at knots, of groups of people.
-    assert all(len(m["called"]["negative"]) <= 1 + 19 // 7 for m in data["models"])
+    assert all(len(m["negative"]) <= 1 + 19 // 7 for m in data["models"])
     assert "sub-" not in page
     assert not re.search(r'(src|href)="(?!#)', page)
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
-    assert "@" not in re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    assert "@" not in page
     assert made().html == page
     for name in ("model", "threshold", "prevalence"):
         assert page.count(f'data-control="{name}"') == 1
@@ -184,24 +200,14 @@ def test_only_aggregates_are_in_the_page():
 def test_names_are_text_wherever_they_stand():
     page = made(names=("<b>other</b>", "</script><script>alert(1)</script>")).html
     assert "<b>other" not in page
-    assert page.count("<script") == 2
+    assert page.count("<script") == 1  # the data; the one script is the book's
     assert html.escape("Radiomics + RF: <SMOTE> & more") in page
 
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium: install Debian's package to run the browser tests")
-    from playwright.sync_api import sync_playwright
-
-    flags = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=[f"--{flag}" for flag in flags.split()]
-        )
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -210,27 +216,11 @@ def page(browser, tmp_path_factory):
 
 
 def written(tmp_path_factory, at_least):
-    file = tmp_path_factory.mktemp("page") / "calculator.html"
-    text = made(at_least=at_least).html
-    file.write_text(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
-        f"content='width=device-width'><title>Calculator</title><body>{text}</body></html>",
-        encoding="utf-8",
-    )
-    return file.as_uri()
+    return page_of(tmp_path_factory.mktemp("page"), made(at_least=at_least).html)
 
 
 def opened(page, **options):
-    browser, address = page
-    context = browser.new_context(viewport={"width": 900, "height": 900}, **options)
-    context.set_offline(True)
-    tab = context.new_page()
-    tab.problems = []
-    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
-    tab.on("console", lambda m: tab.problems.append(m.text) if m.type == "error" else None)
-    tab.on("request", lambda r: tab.problems.append(r.url) if r.url != address else None)
-    tab.goto(address)
-    return tab
+    return opened_offline(*page, **options)
 
 
 def shown(tab, what="model"):
@@ -250,24 +240,16 @@ def expected(model, threshold, prevalence, at_least=7):
     return values, interactive.interval_between(*ends, prevalence, 101, 19)
 
 
-def near(text, value):
-    # Three decimals are shown; a tie may be rounded either way.
-    return text == "–" if np.isnan(value) else abs(float(text) - value) <= 0.00051
-
-
 def compare(tab, model, threshold, prevalence, at_least=7):
+    """Every digit shown is the package's own."""
     values, spans = expected(model, threshold, prevalence, at_least)
-    for name, text in shown(tab).items():
-        assert near(text, values[name]), (name, text, values[name])
-    for name, text in shown(tab, "interval").items():
-        low, _, high = text.partition(" to ")
-        if text == "–":
-            assert np.isnan(values[name])
-            continue
-        assert near(low, spans[name][0]), name
-        assert near(high, spans[name][1]), name
+    assert shown(tab) == {name: touch.fixed(value, 3) for name, value in values.items()}
+    assert shown(tab, "interval") == {
+        name: "–" if np.isnan(values[name]) else " to ".join(touch.fixed(v, 3) for v in spans[name])
+        for name in values
+    }
     everybody = interactive.at(1, 0, prevalence)
-    assert all(near(text, everybody[name]) for name, text in shown(tab, "all").items())
+    assert shown(tab, "all") == {name: touch.fixed(value, 3) for name, value in everybody.items()}
 
 
 def test_sliders_move_the_numbers_without_a_network(page):
@@ -296,16 +278,18 @@ def test_the_page_shows_the_people_themselves_where_nobody_is_real(browser, tmp_
         tab.get_by_label(re.compile("^Threshold")).fill(f"{threshold:g}")
         compare(tab, "rf", threshold, 0.84, at_least=0)
         cleared = 1 - people_called(0, threshold) / 19
-        assert near(shown(tab)["specificity"], cleared)
+        assert shown(tab)["specificity"] == touch.fixed(cleared, 3)
     assert not tab.problems
     tab.context.close()
 
 
 def test_the_page_shows_every_threshold_as_the_package_does(page):
     tab = opened(page)
-    for threshold in np.linspace(0.05, 1, 20):
+    for threshold in interactive.GRID[1::3]:
         tab.get_by_label(re.compile("^Threshold")).fill(f"{threshold:.2f}")
-        compare(tab, "rf", float(f"{threshold:.2f}"), 0.84)
+        compare(tab, "rf", float(threshold), 0.84)
+    tab.get_by_role("button", name="Start again").click()
+    compare(tab, "rf", 0.50, 0.84)
     tab.context.close()
 
 
@@ -342,5 +326,6 @@ def test_without_javascript_there_is_a_table(page):
     cells = table.locator("tbody tr").nth(4).locator("th, td").all_inner_texts()
     values, _ = expected("rf", 0.50, 0.84)
     assert cells[0] == "0.50"
-    assert all(near(t, v) for t, v in zip(cells[1:], values.values(), strict=True))
+    assert cells[1:] == [touch.fixed(v, 3) for v in values.values()]
+    assert "needs JavaScript" in tab.locator("noscript").inner_text()
     tab.context.close()
