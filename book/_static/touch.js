@@ -292,10 +292,14 @@
       const s = surface(), frame = map.getBoundingClientRect();
       const x = (event.clientX - frame.left) / frame.width * 360;
       const y = (event.clientY - frame.top) / frame.height * 250;
-      const nearest = (list, place, aim) => list.reduce((best, value, i) =>
-        Math.abs(place(value) - aim) < Math.abs(place(list[best]) - aim) ? i : best, 0);
-      control.level.value = nearest(s.losses, (level) => across(s, level), x);
-      control.n.value = nearest(s.people, (n) => up(high(s, n)), y);
+      const nearest = (list, place, aim) => list.reduce((best, value) =>
+        Math.abs(place(value) - aim) < Math.abs(place(best) - aim) ? value : best);
+      const pick = (all, computed, place, aim) => {  // on a ring, the ring's own value
+        const ring = nearest(computed, place, aim);
+        return all.indexOf(Math.abs(place(ring) - aim) < 5 ? ring : nearest(all, place, aim));
+      };
+      control.level.value = pick(s.losses, s.levels, (level) => across(s, level), x);
+      control.n.value = pick(s.people, s.sizes, (n) => up(high(s, n)), y);
       update();
     });
     function reset() {
