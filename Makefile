@@ -37,7 +37,7 @@ bench: $(READY) $(PEERS)  ## Measure against peers, as ratios (TOPIC=radiomics f
 	$(BIN)/python -m benchmarks $(TOPIC)
 
 lab: $(READY)  ## Open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 serve: $(READY)  ## Serve the rendered book on this machine
 	$(BIN)/alsnb serve --run $(RUN)

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from alsnb import privacy
+from alsnb import launch, privacy
 from alsnb.chapters import SIMULATED_ONLY, notebook_key
 from alsnb.errors import AlsnbError
 from alsnb.parameters import Parameters
@@ -28,13 +28,15 @@ class BookError(AlsnbError):
     """The book could not be built, or a page of it is missing or broken."""
 
 
-def build_book(run_dir: str | Path) -> Path:
+def build_book(run_dir: str | Path, buttons: dict[str, Any] | None = None) -> Path:
     """Render a run as a book.
 
     Parameters
     ----------
     run_dir : str or pathlib.Path
         A run folder whose notebooks have all been executed.
+    buttons : dict, optional
+        From :func:`alsnb.launch.settings`; none by default.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def build_book(run_dir: str | Path) -> Path:
         raise BookError(f"{run_dir} is no run folder (no run.json); execute `alsnb run` first")
     values = json.loads(record.read_text(encoding="utf-8"))["parameters"]
     params = Parameters.model_validate(values)
-    staged = stage(run_dir, params)
+    staged = stage(run_dir, params, buttons)
     refuse_stale(run_dir, params, toc_pages(staged / "_toc.yml"))
     start = "from jupyter_book.cli.main import main; main()"  # it has no __main__
     command = [sys.executable, "-c", start, "build", str(staged)]
@@ -118,7 +120,7 @@ def refuse_stale(run_dir: Path, params: Parameters, pages: list[str]) -> None:
         )
 
 
-def stage(run_dir: Path, params: Parameters) -> Path:
+def stage(run_dir: Path, params: Parameters, buttons: dict[str, Any] | None = None) -> Path:
     """Lay out the book's sources: prose, settings and executed notebooks.
 
     Parameters
@@ -127,6 +129,8 @@ def stage(run_dir: Path, params: Parameters) -> Path:
         A run folder.
     params : alsnb.parameters.Parameters
         Its parameters; chapters that it doesn't have leave the table of contents.
+    buttons : dict, optional
+        As for :func:`build_book`.
 
     Returns
     -------
@@ -148,6 +152,7 @@ def stage(run_dir: Path, params: Parameters) -> Path:
     (staged / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "off"
+    config = launch.merge(config, buttons or {})
     (staged / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     names = [Path(p).name for p in toc_pages(staged / "_toc.yml") if p.startswith("notebooks/")]
     missing = [n for n in names if not (run_dir / "notebooks" / f"{n}.ipynb").is_file()]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from alsnb import __version__, parameter_pages, parameters
+from alsnb import __version__, launch, parameter_pages, parameters
 from alsnb.errors import AlsnbError
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
@@ -85,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     add_parameters(simulate)
     book = add("book", _book, "render an executed run as a book")
     book.add_argument("--run", default="demo", help="name in runs/, or a path")
+    book.add_argument(
+        "--repository", default="", metavar="URL",
+        help="where this project is kept, https://HOST/OWNER/NAME: buttons to open chapters there",
+    )  # fmt: skip
+    book.add_argument("--branch", default="main", help="of the repository")
+    book.add_argument("--binder", default=launch.BINDER, metavar="URL", help="'' for none")
+    book.add_argument("--hub", default="", metavar="URL", help="a JupyterHub with nbgitpuller")
     gate = add("publish-check", _publish_check, "look for people in a rendered book")
     gate.add_argument("--run", default="demo", help="name in runs/, or a path")
     serve = add("serve", _serve, "serve a rendered book on this machine")
@@ -162,7 +169,13 @@ def _simulate(arguments: argparse.Namespace) -> int:
 def _book(arguments: argparse.Namespace) -> int:
     from alsnb.book import build_book
 
-    print(f"The book is at {build_book(_run_dir(arguments.run))}")
+    buttons = launch.settings(
+        arguments.repository,
+        branch=arguments.branch,
+        binder=arguments.binder,
+        hub=arguments.hub,
+    )
+    print(f"The book is at {build_book(_run_dir(arguments.run), buttons)}")
     return 0
 
 
