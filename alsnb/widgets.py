@@ -7,6 +7,7 @@ which takes over what does not change; the run that the notebook belongs to stay
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import os
@@ -249,7 +250,7 @@ def control(name: str, value: Any) -> ipywidgets.ValueWidget:
     """
     import ipywidgets as w
 
-    schema = Parameters.model_json_schema()["properties"][name]
+    schema = _schema()[name]
     how: dict[str, Any] = {
         "description": name,
         "tooltip": Parameters.model_fields[name].description,
@@ -276,6 +277,11 @@ def control(name: str, value: Any) -> ipywidgets.ValueWidget:
     return w.Text(value=json.dumps(value)[1:-1] if isinstance(value, list) else value, **how)
 
 
+@functools.cache
+def _schema() -> dict[str, Any]:
+    return dict(Parameters.model_json_schema()["properties"])
+
+
 def _nice(value: float) -> float:
     """Give a step of about a tenth of a value, or less."""
     return next((s for s in (1.0, 0.1, 0.05, 0.01) if abs(value) >= 10 * s), 0.01)
@@ -290,8 +296,7 @@ def _read(name: str, value: Any) -> Any:
     """Take a parameter's value from its widget."""
     if isinstance(value, tuple):
         return list(value)
-    is_list = Parameters.model_json_schema()["properties"][name]["type"] == "array"
-    if isinstance(value, str) and is_list:
+    if isinstance(value, str) and _schema()[name]["type"] == "array":
         return parameters.parse_assignments([f"{name}=[{value}]"])[name]
     return value
 
