@@ -41,12 +41,12 @@ def page_of(folder: Path, text: str) -> str:
     return file.as_uri()
 
 
-def opened_offline(browser, address: str, **options):
-    """Open it; ``problems`` collects errors and whatever is asked for from elsewhere."""
+def opened_offline(browser, address: str, root: str = "", **options):
+    """Open it; ``problems`` collects errors and whatever is asked for from outside its folder."""
     context = browser.new_context(viewport={"width": 900, "height": 900}, **options)
     context.set_offline(True)
     tab = context.new_page()
-    folder = address.rsplit("/", 1)[0]
+    folder = root or address.rsplit("/", 1)[0]
     tab.problems = []
     tab.on("pageerror", lambda error: tab.problems.append(str(error)))
     tab.on("console", lambda m: tab.problems.append(m.text) if m.type == "error" else None)
