@@ -7,6 +7,7 @@ are such a count over a known total, and its ROC curves are drawn through groups
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -179,13 +180,21 @@ def widget(
     larger = names[int(people.mean() >= 0.5)]
     lists = {key: list(dict.fromkeys(table[key])) for key in evaluation.KEY}
     always = {str(r["protocol"].iloc[0]): always_larger(r) for r in records}
-    keyed: dict[str, Any] = {}
+    # A model that one protocol could not be run for is shown without scores.
+    nothing = {
+        "scores": dict.fromkeys(MEASURES, touch.NONE),
+        "cells": dict.fromkeys(("tp", "fn", "fp", "tn"), touch.NONE),
+        "means": [None] * len(STRIPS),
+        "roc": None,
+    }
+    places = itertools.product(*(range(len(lists[key])) for key in evaluation.KEY))
+    keyed: dict[str, Any] = {"/".join(map(str, place)): nothing for place in places}
     for row in table.to_dict("records"):
         place = "/".join(str(lists[key].index(row[key])) for key in evaluation.KEY)
         keyed[place] = {
             "scores": {m: row[m] for m in MEASURES},
             "cells": {c: row[c] for c in ("tp", "fn", "fp", "tn")},
-            "means": [row[f"mean_{m}"] if np.isfinite(row[f"mean_{m}"]) else None for m in STRIPS],
+            "means": [_finite(row[f"mean_{m}"]) for m in STRIPS],
             "roc": row["roc"],
         }
     data = {
@@ -196,7 +205,7 @@ def widget(
             "classifier": [label(c) for c in lists["classifier"]],
         },
         "always": [{m: touch.fixed(always[p][m], 3) for m in MEASURES} for p in lists["protocol"]],
-        "lines": [[always[p][m] for m in STRIPS] for p in lists["protocol"]],
+        "lines": [[_finite(always[p][m]) for m in STRIPS] for p in lists["protocol"]],
         "strips": [evaluation.METRICS[m] for m in STRIPS],
         "measures": list(MEASURES),
         "larger": larger,
@@ -235,6 +244,10 @@ def widget(
         },
         static=touch.static_table(rows, heads, "Mean ± standard deviation over folds, and people"),
     )  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def how_exact(at_least: int) -> str:

@@ -216,8 +216,10 @@ class Panel:
     def _run(self, folder: Path, arguments: list[str]) -> None:
         try:
             take_over(self.study.run_dir, folder)
-            code = execute(arguments, self._say)
-            if code == 0:
+            code, last = execute(arguments, self._say)
+            if code:
+                self._say(f"It failed: {last}")
+            else:
                 page = nbformat.read(folder / "notebooks" / self.source.name, as_version=4)
                 self.result.outputs = tuple(outputs(page))
                 self._say(f"Done: {folder / 'notebooks' / self.source.name}; its page is below.")
@@ -328,7 +330,7 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def execute(arguments: list[str], say: Callable[[str], None]) -> int:
+def execute(arguments: list[str], say: Callable[[str], None]) -> tuple[int, str]:
     """Run ``alsnb`` in a process of its own and pass on what it says.
 
     Parameters
@@ -340,8 +342,10 @@ def execute(arguments: list[str], say: Callable[[str], None]) -> int:
 
     Returns
     -------
-    int
+    code : int
         The command's exit status.
+    last : str
+        Its last lines.
     """
     lines: list[str] = []
     command = [sys.executable, "-m", "alsnb", *arguments]
@@ -352,7 +356,7 @@ def execute(arguments: list[str], say: Callable[[str], None]) -> int:
         for line in process.stdout:
             lines.append(line.rstrip())
             say("\n".join(lines[-LINES:]))
-    return process.returncode
+    return process.returncode, "\n".join(lines[-LINES:])
 
 
 def outputs(page: Any) -> list[dict[str, Any]]:

@@ -90,7 +90,8 @@ def links(browser, html):
     """Addresses of the page's links to elsewhere; opening it asks for nothing but its own files."""
     page = html / "notebooks" / "01_page.html"
     tab = opened_offline(browser, page.as_uri(), root=html.as_uri())
-    assert not tab.problems
+    # Over file:// a browser refuses icon fonts, which is no request to anyone.
+    assert not [problem for problem in tab.problems if problem.startswith("http")]
     found = tab.locator("a[href^=http]").evaluate_all("all => all.map(a => a.href)")
     tab.context.close()
     return found

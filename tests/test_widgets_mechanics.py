@@ -138,7 +138,7 @@ def test_a_failed_run_says_why(tmp_path):
     made.controls["histogram_bin_width"].value = 20.0
     (tmp_path / made.folder().name).write_text("in the way")
     made.run().join(timeout=500)
-    assert "Done" not in made.says.value
+    assert "It failed" in made.says.value
     assert made.folder().name in made.says.value
 
 

@@ -352,8 +352,10 @@
             draw(strips, "path", {class: "one", d: `M${x(value).toFixed(1)} ${y - 6}v12`});
           }
         }
-        const line = x(data.lines[Number(protocol)][k]).toFixed(1);
-        draw(strips, "path", {class: "dashed", d: `M${line} ${y - 13}v26`});
+        const line = data.lines[Number(protocol)][k];
+        if (line !== null) {
+          draw(strips, "path", {class: "dashed", d: `M${x(line).toFixed(1)} ${y - 13}v26`});
+        }
         if (chosen.means[k] !== null) {
           draw(strips, "circle", {class: "chosen", cx: x(chosen.means[k]).toFixed(1), cy: y, r: 6});
         }
@@ -384,7 +386,7 @@
         `${always.f1}), AUC ${model.scores.auc}, balanced accuracy ` +
         `${model.scores.balanced_accuracy}.`;
       curve.setAttribute("aria-label", model.roc ? `ROC curve. ${says}`
-        : "No ROC curve: a class is too small.");
+        : "No ROC curve.");
       strips.setAttribute("aria-label", `Scores of all models of the protocol ${how}. ${says}`);
       own.say(says);
     }
