@@ -164,7 +164,7 @@ def test_a_program_that_executes_the_notebook_shows_nothing(tmp_path):
     ).execute()
     assert [cell.outputs for cell in notebook.cells] == [[], []]
     assert "widgets" not in notebook.metadata
-    command = [sys.executable, "-m", "papermill", str(source), str(out), "--cwd", str(ROOT)]
+    command = [sys.executable, "-m", "papermill", str(source), str(out), "-k", "python3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     executed = nbformat.read(out, as_version=4)
