@@ -123,16 +123,26 @@ def models(records: Sequence[pd.DataFrame], at_least: int = 0) -> pd.DataFrame:
     rows = []
     for predictions in records:
         folds = evaluation.fold_scores(predictions)
-        means = evaluation.summary(folds).set_index([*evaluation.KEY, "metric"])
-        cells = evaluation.confusion_matrices(predictions).set_index(evaluation.KEY)
+        means = {
+            tuple(row[k] for k in (*evaluation.KEY, "metric")): (
+                float(row["mean"]),
+                float(row["sd"]),
+            )
+            for row in evaluation.summary(folds).to_dict("records")
+        }
+        cells = {
+            tuple(row[k] for k in evaluation.KEY): {
+                c: float(row[c]) for c in ("tn", "fp", "fn", "tp")
+            }
+            for row in evaluation.confusion_matrices(predictions).to_dict("records")
+        }
         for key, own in predictions.groupby(evaluation.KEY, sort=False):
-            shown = matrix(cells.loc[key][["tn", "fp", "fn", "tp"]].to_dict(), at_least)
+            shown = matrix(cells[key], at_least)
             row: dict[str, Any] = dict(zip(evaluation.KEY, key, strict=True))
             for metric in MEASURES:
-                found = means.loc[(*key, metric)]
                 hidden = shown.get(OF_A_ROW.get(metric, ("",))[0]) == HIDDEN
-                row[metric] = HIDDEN if hidden else written(found["mean"], found["sd"])
-            row |= shown | {f"mean_{m}": float(means.loc[(*key, m), "mean"]) for m in STRIPS}
+                row[metric] = HIDDEN if hidden else written(*means[(*key, metric)])
+            row |= shown | {f"mean_{m}": means[(*key, m)][0] for m in STRIPS}
             rows.append(row | {"roc": roc(own, at_least)})
     return pd.DataFrame(rows)
 
@@ -197,7 +207,7 @@ def widget(
             "means": [_finite(row[f"mean_{m}"]) for m in STRIPS],
             "roc": row["roc"],
         }
-    data = {
+    data: dict[str, Any] = {
         "models": keyed,
         "names": {
             "protocol": lists["protocol"],
@@ -215,7 +225,7 @@ def widget(
     columns = [*evaluation.KEY, *STRIPS, "tp", "fn", "fp", "tn"]
     rows = [
         [f"{NAMES[r['representation']]} + {label(r['classifier'])}", r["protocol"],
-         *(r[c] for c in columns[3:])]
+         *(str(r[c]) for c in columns[3:])]
         for r in table.to_dict("records")
     ]  # fmt: skip
     heads = ["Model", "Protocol", *data["strips"], f"{names[1]} called {names[1]}",
