@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import whole_book
@@ -146,7 +148,7 @@ FOCUS = """() => {
     const ring = [s, after].some(x => x.outlineStyle !== "none" && parseFloat(x.outlineWidth) > 0)
         || s.boxShadow !== "none";
     return {tag: e.tagName, ring, area: r.width * r.height,
-        name: e.getAttribute("aria-label") || e.innerText || e.title || e.value || ""};
+        name: e.getAttribute("aria-label") || e.innerText || e.title || e.value || e.textContent};
 }"""
 
 
@@ -216,9 +218,14 @@ def test_a_drawing_on_a_phone_is_large_enough_to_read(browser, stick):
 
 
 @pytest.fixture(scope="module")
-def printed(browser, small_run, small_book):
-    # Not before the book is whole; the browser says that there is one.
-    return book_pdf(small_run).read_bytes()
+def printed(small_run, small_book):
+    if whole_book.chromium() is None:
+        pytest.skip("no chromium: install Debian's package to print")
+    # The command, as a reader gives it: a process of its own beside the tests' browser.
+    command = [sys.executable, "-m", "alsnb", "pdf", "--run", str(small_run)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return (small_run / "book.pdf").read_bytes()
 
 
 def test_the_whole_book_is_one_pdf(printed, small_book):
