@@ -125,14 +125,17 @@ def models(records: Sequence[pd.DataFrame], at_least: int = 0) -> pd.DataFrame:
         folds = evaluation.fold_scores(predictions)
         means = evaluation.summary(folds).set_index([*evaluation.KEY, "metric"])
         cells = evaluation.confusion_matrices(predictions).set_index(evaluation.KEY)
-        for key, own in predictions.groupby(evaluation.KEY, sort=False):
-            shown = matrix(cells.loc[key][["tn", "fp", "fn", "tp"]].to_dict(), at_least)
+        for names, own in predictions.groupby(evaluation.KEY, sort=False):
+            key: Any = tuple(map(str, names))
+            counts = {cell: float(cells.loc[key, cell]) for cell in ("tn", "fp", "fn", "tp")}
+            shown = matrix(counts, at_least)
             row: dict[str, Any] = dict(zip(evaluation.KEY, key, strict=True))
             for metric in MEASURES:
-                found = means.loc[(*key, metric)]
+                found: Any = means.loc[(*key, metric)]
                 hidden = shown.get(OF_A_ROW.get(metric, ("",))[0]) == HIDDEN
                 row[metric] = HIDDEN if hidden else written(found["mean"], found["sd"])
-            row |= shown | {f"mean_{m}": float(means.loc[(*key, m), "mean"]) for m in STRIPS}
+            averages: Any = means["mean"]
+            row |= shown | {f"mean_{m}": float(averages.loc[(*key, m)]) for m in STRIPS}
             rows.append(row | {"roc": roc(own, at_least)})
     return pd.DataFrame(rows)
 
@@ -197,7 +200,7 @@ def widget(
             "means": [_finite(row[f"mean_{m}"]) for m in STRIPS],
             "roc": row["roc"],
         }
-    data = {
+    data: dict[str, Any] = {
         "models": keyed,
         "names": {
             "protocol": lists["protocol"],
