@@ -123,26 +123,19 @@ def models(records: Sequence[pd.DataFrame], at_least: int = 0) -> pd.DataFrame:
     rows = []
     for predictions in records:
         folds = evaluation.fold_scores(predictions)
-        means = {
-            tuple(row[k] for k in (*evaluation.KEY, "metric")): (
-                float(row["mean"]),
-                float(row["sd"]),
-            )
-            for row in evaluation.summary(folds).to_dict("records")
-        }
-        cells = {
-            tuple(row[k] for k in evaluation.KEY): {
-                c: float(row[c]) for c in ("tn", "fp", "fn", "tp")
-            }
-            for row in evaluation.confusion_matrices(predictions).to_dict("records")
-        }
-        for key, own in predictions.groupby(evaluation.KEY, sort=False):
-            shown = matrix(cells[key], at_least)
+        means = evaluation.summary(folds).set_index([*evaluation.KEY, "metric"])
+        cells = evaluation.confusion_matrices(predictions).set_index(evaluation.KEY)
+        for names, own in predictions.groupby(evaluation.KEY, sort=False):
+            key: Any = tuple(map(str, names))
+            counts = {cell: float(cells.loc[key, cell]) for cell in ("tn", "fp", "fn", "tp")}
+            shown = matrix(counts, at_least)
             row: dict[str, Any] = dict(zip(evaluation.KEY, key, strict=True))
             for metric in MEASURES:
+                found: Any = means.loc[(*key, metric)]
                 hidden = shown.get(OF_A_ROW.get(metric, ("",))[0]) == HIDDEN
-                row[metric] = HIDDEN if hidden else written(*means[(*key, metric)])
-            row |= shown | {f"mean_{m}": means[(*key, m)][0] for m in STRIPS}
+                row[metric] = HIDDEN if hidden else written(found["mean"], found["sd"])
+            averages: Any = means["mean"]
+            row |= shown | {f"mean_{m}": float(averages.loc[(*key, m)]) for m in STRIPS}
             rows.append(row | {"roc": roc(own, at_least)})
     return pd.DataFrame(rows)
 
@@ -225,7 +218,7 @@ def widget(
     columns = [*evaluation.KEY, *STRIPS, "tp", "fn", "fp", "tn"]
     rows = [
         [f"{NAMES[r['representation']]} + {label(r['classifier'])}", r["protocol"],
-         *(str(r[c]) for c in columns[3:])]
+         *(r[c] for c in columns[3:])]
         for r in table.to_dict("records")
     ]  # fmt: skip
     heads = ["Model", "Protocol", *data["strips"], f"{names[1]} called {names[1]}",

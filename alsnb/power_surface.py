@@ -83,18 +83,16 @@ def surfaces(power: PowerStudy) -> dict[tuple[str, str], Surface]:
         top = power.ceilings
         top = top[(top["representation"] == representation) & (top["kind"] == kind)]
         top = top.set_index("level").loc[wide.index]
-        share, lower, upper = (
-            tuple(tuple(map(float, row)) for row in wide[name].to_numpy())
+        grids: dict[str, Any] = {
+            name: tuple(tuple(map(float, row)) for row in wide[name].to_numpy())
             for name in ("share", "lower", "upper")
-        )
+        }
         found[representation, kind] = Surface(
-            tuple(round(100 * float(level), 6) for level in wide.index),
-            tuple(int(n) for n in wide["share"].columns),
-            share,
-            lower,
-            upper,
-            tuple(map(float, top["lost_ml"])),
-            tuple(map(float, top["ceiling"])),
+            levels=tuple(round(100 * float(level), 6) for level in wide.index),
+            sizes=tuple(int(n) for n in wide["share"].columns),
+            lost_ml=tuple(map(float, top["lost_ml"])),
+            ceiling=tuple(map(float, top["ceiling"])),
+            **grids,
         )
     return found
 
