@@ -47,6 +47,14 @@ def test_the_front_page_takes_its_numbers_from_the_run(small_book, small_run):
     assert "would have had 91.18 %" in plain
 
 
+def test_every_page_loads_every_script_and_style_sheet_of_the_book(small_book):
+    own = sorted(p.name for p in (ROOT / "book" / "_static").iterdir() if p.suffix in (".js", ".css"))
+    assert own
+    for page in PAGES:
+        text = (small_book / f"{page}.html").read_text(encoding="utf-8")
+        assert [name for name in own if f"/_static/{name}" not in text] == [], page
+
+
 def test_no_subject_and_no_path_reaches_the_book(small_book, small_run):
     for path in small_book.rglob("*"):
         if path.suffix in {".html", ".ipynb", ".js", ".md", ".txt"}:
