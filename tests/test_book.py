@@ -48,7 +48,8 @@ def test_the_front_page_takes_its_numbers_from_the_run(small_book, small_run):
 
 
 def test_every_page_loads_every_script_and_style_sheet_of_the_book(small_book):
-    own = sorted(p.name for p in (ROOT / "book" / "_static").iterdir() if p.suffix in (".js", ".css"))
+    static = ROOT / "book" / "_static"
+    own = sorted(p.name for p in static.iterdir() if p.suffix in (".js", ".css"))
     assert own
     for page in PAGES:
         text = (small_book / f"{page}.html").read_text(encoding="utf-8")
