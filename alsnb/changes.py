@@ -16,6 +16,8 @@ from alsnb.fingerprints import code_of, fingerprint
 
 #: Differences named before the rest is only counted.
 _MOST = 4
+#: Stands for the hash of a file that was written since it was last read.
+UNREAD = ""
 
 
 @dataclass
@@ -84,13 +86,14 @@ def last(path: Path) -> Asked | None:
         None when never, or where it can't be read: it only explains.
     """
     try:
-        return Asked(**json.loads(path.read_text(encoding="utf-8")))
+        found = Asked(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    return found if all(isinstance(part, dict) for part in vars(found).values()) else None
 
 
 def written(question: Asked) -> str:
-    """Give the text that :func:`last` reads.
+    """Give the text that :func:`last` reads, without files that were not read.
 
     Parameters
     ----------
@@ -102,7 +105,9 @@ def written(question: Asked) -> str:
     str
         JSON.
     """
-    return json.dumps(asdict(question), sort_keys=True)
+    plain = asdict(question)
+    plain["inputs"] = {s: [h for h in files if h != UNREAD] for s, files in plain["inputs"].items()}
+    return json.dumps(plain, sort_keys=True)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -146,7 +151,7 @@ def why(subjects: Sequence[str], old: Asked | None, new: Asked) -> str:
     old : Asked or None
         What was asked last.
     new : Asked
-        What is asked now; inputs of files not read yet are missing.
+        What is asked now; :data:`UNREAD` among its inputs where only reading could tell.
 
     Returns
     -------
@@ -171,6 +176,8 @@ def why(subjects: Sequence[str], old: Asked | None, new: Asked) -> str:
             reason = "new"
         elif subject in old.failures:
             reason = f"failed last time ({old.failures[subject][0]})"
+        elif old.inputs[subject] and UNREAD in new.inputs.get(subject, []):
+            reason = "with files written since, to be computed where bytes differ"
         elif old.inputs[subject] and new.inputs.get(subject) != old.inputs[subject]:
             reason = "with changed files"
         else:

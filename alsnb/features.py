@@ -200,8 +200,7 @@ def _ask(
 ) -> None:
     """Say what has to be computed and why."""
     for row in missing:
-        hashes = [known_hash(p) if Path(p).is_file() else None for p in _files(row, extractor)]
-        question.inputs[row["participant_id"]] = [h for h in hashes if h is not None]
+        question.inputs[row["participant_id"]] = _known(row, extractor)
     reasons = changes.why([r["participant_id"] for r in missing], before, question)
     say(f"{extractor.name}: {len(missing)} of {n_people} to compute: {reasons}", shown=progress)
 
@@ -222,6 +221,12 @@ def _files(row: dict, extractor: Extractor) -> list[Path]:
 
 def _all_inputs(rows: Sequence[dict], extractor: Extractor) -> list[str]:
     return [str(p) for row in rows for p in _files(row, extractor)]
+
+
+def _known(row: dict, extractor: Extractor) -> list[str]:
+    """Give hashes of a subject's files without reading one."""
+    files = [p for p in _files(row, extractor) if p.is_file()]
+    return [known_hash(p) or changes.UNREAD for p in files]
 
 
 def _places(
@@ -271,9 +276,9 @@ def _one(
         result = _computed(row, extractor, artifact)
         content = {"features": result.features, "diagnostics": result.diagnostics}
         # A record read back is the same as one just made, on any machine.
-        text = json.dumps(content)
-        write_text(record, text)
-        outcome = json.loads(text) | {"artifact": artifact, "computed": 1}
+        content = json.loads(json.dumps(content))
+        write_text(record, json.dumps(content | {"sha256": fingerprint(content)}))
+        outcome = content | {"artifact": artifact, "computed": 1}
     except StorageError:  # no scan's fault: nobody is left out for a full disk
         raise
     except ScanError as error:
@@ -298,10 +303,14 @@ def _computed(row: dict, extractor: Extractor, artifact: Path) -> Record:
 
 
 def _read_record(path: Path) -> dict | None:
+    """Read a record; None where there is none, or not what was written."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        said = found.pop("sha256", None)  # records of former versions have none
+    except (FileNotFoundError, ValueError, AttributeError, TypeError):
         return None
+    whole = found.keys() == {"features", "diagnostics"}
+    return found if whole and said in (None, fingerprint(found)) else None
 
 
 def _collect(subjects: pd.Series, done: Mapping[str, Any], extractor: Extractor) -> FeatureTable:
@@ -367,8 +376,7 @@ def standing(
         if found:
             artifacts[subject] = found["artifact"]
             continue
-        known = [known_hash(p) if p.is_file() else None for p in _files(row, extractor)]
-        question.inputs[subject] = [h for h in known if h is not None]
+        question.inputs[subject] = _known(row, extractor)
         if before is None or before.same_for_all != question.same_for_all:
             continue
         if before.inputs.get(subject) == question.inputs[subject]:

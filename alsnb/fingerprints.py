@@ -151,10 +151,11 @@ def save_hashes(store: Path, paths: Iterable[str | Path]) -> None:
         write_text(store / "hashes.json", text)
 
 
-def _kept_hashes(store: Path) -> list[tuple[str, Iterable[int], str]]:
+def _kept_hashes(store: Path) -> list[tuple[str, State, str]]:
     try:
-        return json.loads((store / "hashes.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads((store / "hashes.json").read_text(encoding="utf-8"))
+        return [(str(p), (int(a), int(b), int(c), int(d)), str(h)) for p, (a, b, c, d), h in found]
+    except (OSError, ValueError, TypeError):  # it only saves time
         return []
 
 

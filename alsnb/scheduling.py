@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import os
 import platform
 import sys
@@ -336,13 +337,24 @@ def _connected(scheduler: str) -> Any:
             f"scheduler {scheduler!r} is neither an address such as tcp://host:8786 nor a "
             "scheduler file that exists"
         )
-    where = {"address": scheduler} if "://" in scheduler else {"scheduler_file": scheduler}
+    address = scheduler if "://" in scheduler else _address_in(scheduler)
     try:
-        return Client(**where, timeout=ANSWER_S, set_as_default=False, name="alsnb")
+        return Client(address, timeout=ANSWER_S, set_as_default=False, name="alsnb")
+    except Exception as error:  # another service at the port answers anything
+        why = str(error) or type(error).__name__
+        raise SchedulerError(
+            f"no Dask scheduler answers at {scheduler} within {ANSWER_S:g} s ({why}); start it, "
+            "or set scheduler= to work on this machine"
+        ) from error
+
+
+def _address_in(scheduler_file: str) -> str:
+    """Read the address that a scheduler left in its file."""
+    try:
+        return str(json.loads(Path(scheduler_file).read_text(encoding="utf-8"))["address"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SchedulerError(
-            f"no Dask scheduler answers at {scheduler} within {ANSWER_S:g} s ({error}); start it, "
-            "or set scheduler= to work on this machine"
+            f"scheduler file {scheduler_file} holds no address; is it still being written?"
         ) from error
 
 

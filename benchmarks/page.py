@@ -12,7 +12,8 @@ HEAD = """# Benchmarks
 
 How long this project's parts take beside tools that do the same, measured in turn on one machine
 (`make bench`; medians). A ratio above 1 means that ours is faster. Seconds are those of the machine
-named under each table; ratios travel better.
+named under each table; ratios travel better. Rows on memory hold megabytes where others hold
+seconds, and say so.
 
 This page is generated from `benchmarks/results.json` (`python -m benchmarks --page`).
 """

@@ -29,7 +29,7 @@ from alsnb.simulation import simulate_head
 TITLE = "Radiomics, 107 features from file to values, one core"
 WORKER = Path(__file__).with_name("radiomics_worker.py")
 #: Interpreter that has the peers; made by ``make bench``.
-PEERS = Path(os.environ.get("ALSNB_BENCH_PEERS", Path(__file__).parent / ".venv" / "bin/python"))
+PEERS = Path(os.environ.get("ALSNB_PEERS", Path(__file__).parent / ".venv" / "bin/python"))
 #: The paper's grid: voxels, and a field of view that holds a head, mm.
 GRID, VIEW = (512, 512, 120), (240.0, 240.0, 180.0)
 ONE_THREAD = dict.fromkeys(

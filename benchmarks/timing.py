@@ -1,4 +1,4 @@
-"""Times side by side: in turn, medians, wall and processor time."""
+"""Medians of wall and processor time, of this process and of commands."""
 
 from __future__ import annotations
 
@@ -7,26 +7,10 @@ import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1"
-)
-
-
-def in_turn(calls: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, tuple[float, float]]:
-    """Median wall and processor seconds of each call, all called in turn after one warm-up."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    for run in range(runs + 1):
-        for name, call in calls.items():
-            wall, used = time.perf_counter(), processor()
-            call()
-            if run:
-                times[name].append((time.perf_counter() - wall, processor() - used))
-    return {name: medians(found) for name, found in times.items()}
 
 
 def medians(times: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Mechanics: the store returns what it has, recomputes what depends on a change, loses nobody."""
 
+import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from alsnb.errors import CohortError
-from alsnb.features import Record, extract, replacing, write_table
+from alsnb.features import Record, extract, replacing, standing, write_table
 from alsnb.scan import load_scan
 
 
@@ -105,11 +106,41 @@ def test_artifacts_are_files_and_made_anew_when_lost(people, tmp_path):
     assert again.artifacts["sub-01"].is_file()
 
 
-def test_a_half_written_record_is_made_anew(people, tmp_path):
-    extract(people, MeanExtractor(), tmp_path, progress=False)
+@pytest.mark.parametrize(
+    "text",
+    ["", '{"featu', "{}", "[]", "1", '{"features": {}}',
+     '{"features": {"mean": 1.0}, "diagnostics": {}, "sha256": "0"}'],
+)  # fmt: skip
+def test_a_record_that_is_none_is_made_anew(text, people, tmp_path):
+    before = extract(people, MeanExtractor(), tmp_path, progress=False)
     record = next((tmp_path / "mean").glob("*.json"))
-    record.write_text(record.read_text()[:10])
-    assert extract(people, MeanExtractor(), tmp_path, progress=False).computed == 1
+    record.write_text(text)
+    states, _, _ = standing(people, MeanExtractor(), tmp_path)
+    assert (states == "to compute").sum() == 1
+    again = extract(people, MeanExtractor(), tmp_path, progress=False)
+    assert again.computed == 1
+    pd.testing.assert_frame_equal(again.features, before.features)
+
+
+def test_a_number_changed_in_a_record_is_made_anew(people, tmp_path):
+    before = extract(people, MeanExtractor(), tmp_path, progress=False)
+    record = next((tmp_path / "mean").glob("*.json"))
+    content = json.loads(record.read_text())
+    content["features"]["mean"] *= 2
+    record.write_text(json.dumps(content))
+    again = extract(people, MeanExtractor(), tmp_path, progress=False)
+    assert again.computed == 1
+    pd.testing.assert_frame_equal(again.features, before.features)
+    del content["sha256"]  # as records of former versions are
+    record.write_text(json.dumps(content))
+    assert extract(people, MeanExtractor(), tmp_path, progress=False).computed == 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", "3", "[1]", '[["a", [1, 2], "x"]]', '[["a", 1, "x"]]'])
+def test_damaged_hashes_of_files_only_cost_time(text, people, tmp_path):
+    extract(people, MeanExtractor(), tmp_path, progress=False)
+    (tmp_path / "hashes.json").write_text(text)
+    assert extract(people, MeanExtractor(), tmp_path, progress=False).computed == 0
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

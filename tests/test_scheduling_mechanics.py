@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socketserver
 import threading
 import time
 
@@ -156,6 +157,34 @@ def test_nobody_at_the_address_is_said_soon(tmp_path, monkeypatch):
         scheduling.at(str(tmp_path / "no.json")),
     ):
         pass
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"address": '])
+def test_a_scheduler_file_that_is_not_written_yet_is_a_clear_error(text, tmp_path):
+    (tmp_path / "scheduler.json").write_text(text)
+    with (
+        pytest.raises(scheduling.SchedulerError, match="scheduler.json holds no address; is it"),
+        scheduling.at(str(tmp_path / "scheduler.json")),
+    ):
+        pass
+
+
+def test_another_service_at_the_address_is_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduling, "ANSWER_S", 5.0)
+    with socketserver.TCPServer(("127.0.0.1", 0), _Greeter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        with (
+            pytest.raises(scheduling.SchedulerError, match=f"no Dask scheduler answers at.*{port}"),
+            scheduling.at(f"tcp://127.0.0.1:{port}"),
+        ):
+            pass
+        server.shutdown()
+
+
+class _Greeter(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nServer: not Dask\r\n\r\n")
 
 
 def test_workers_that_do_not_fit_are_named(cluster, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from slow_means import SlowMeans
 
 from alsnb import changes, chapters, features, parameters, run, status
+from alsnb.fingerprints import file_hash
 
 
 @pytest.fixture
@@ -34,6 +35,10 @@ def test_each_reason_is_told(people, tmp_path, capsys, make_scan):
     next((tmp_path / "slow_means").glob("*.json")).unlink()
     assert said(people, tmp_path, capsys).endswith("1 of 5 to compute: 1 not finished last time")
     make_scan("sub-03/sub-03_T1w.nii.gz", np.random.default_rng(9).uniform(1, 9, (6, 6, 6)))
+    written = "1 with files written since, to be computed where bytes differ"
+    assert said(people, tmp_path, capsys).endswith(f"1 of 5 to compute: {written}")
+    make_scan("sub-03/sub-03_T1w.nii.gz", np.random.default_rng(8).uniform(1, 9, (6, 6, 6)))
+    file_hash(people["t1w"][3])  # as another stage does that reads it first
     assert said(people, tmp_path, capsys).endswith("1 of 5 to compute: 1 with changed files")
     Path(people["t1w"][1]).write_bytes(b"broken")
     said(people, tmp_path, capsys)
@@ -52,6 +57,12 @@ def test_standing_agrees_with_what_extraction_then_does(people, tmp_path):
     assert set(artifacts) == {"sub-00", "sub-01", "sub-03"}
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     assert features.extract(people, SlowMeans(), tmp_path, progress=False).computed == 1
+
+
+@pytest.mark.parametrize("text", ["", "3", "[]", '{"settings": 3}', '{"inputs": null}'])
+def test_a_damaged_question_is_none(text, tmp_path):
+    (tmp_path / "asked.json").write_text(text)
+    assert changes.last(tmp_path / "asked.json") is None
 
 
 def test_a_change_of_code_names_the_module():
