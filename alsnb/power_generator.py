@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import norm
 from sklearn.covariance import LedoitWolf
+from threadpoolctl import threadpool_limits
 
 from alsnb.errors import ParameterError
 from alsnb.power_bank import KINDS, Bank
@@ -146,7 +147,11 @@ def generator(bank: Bank, representation: str) -> Generator:
     mean, sd = base.mean(axis=0), base.std(axis=0)
     kept = sd > 1e-9 * np.maximum(np.abs(mean), 1e-300)
     base = (base[:, kept] - mean[kept]) / sd[kept]
-    fitted = LedoitWolf(assume_centered=True).fit(base)
+    # Sums over people depend on how many threads share them, and what is drawn is stored under
+    # these very numbers.
+    with threadpool_limits(limits=1):
+        fitted = LedoitWolf(assume_centered=True).fit(base)
+        root = np.linalg.cholesky(fitted.covariance_)
     shifts, levels = {}, {}
     for kind in KINDS:
         own = heads[heads["kind"] == kind]
@@ -159,7 +164,7 @@ def generator(bank: Bank, representation: str) -> Generator:
             values = table.loc[part.index].to_numpy(dtype=np.float64)[:, kept]
             changes.append((values - mean[kept]) / sd[kept] - base[part["person"]])
         shifts[kind] = np.stack([np.zeros_like(changes[0]), *changes])
-    return Generator(np.linalg.cholesky(fitted.covariance_), shifts, levels, fitted.shrinkage_)
+    return Generator(root, shifts, levels, fitted.shrinkage_)
 
 
 def draw(

@@ -7,6 +7,7 @@ from scipy.stats import norm
 from sklearn.covariance import LedoitWolf
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from alsnb import control_words, controls, parameters, power_bank, power_generator, power_study
 from alsnb.errors import ParameterError
@@ -54,6 +55,20 @@ def test_the_covariance_is_ledoit_and_wolfs_and_constants_are_left_out():
     expected = LedoitWolf().fit(scaled)
     np.testing.assert_allclose(made.root @ made.root.T, expected.covariance_, atol=1e-10)
     assert made.shrinkage == pytest.approx(expected.shrinkage_)
+
+
+def test_the_generator_is_the_same_to_the_bit_on_any_number_of_threads():
+    rng = np.random.default_rng(0)  # 400 people, 256 features: the size at which threads share
+    values = rng.standard_normal((400, 40)) @ rng.standard_normal((40, 256))
+    heads = [power_bank.Head(i, 60.0, "F", "none", 0.0) for i in range(400)]
+    table = pd.DataFrame(values + 0.1 * rng.standard_normal((400, 256)))
+    bank = Bank(pd.DataFrame(heads).assign(lost_ml=0.0), {"dl7": table})
+    made = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads):
+            made.append(power_generator.generator(bank, "dl7"))
+    assert made[0].root.tobytes() == made[1].root.tobytes()
+    assert made[0].shrinkage == made[1].shrinkage
 
 
 def test_a_change_is_interpolated_between_levels_and_adds_up():
