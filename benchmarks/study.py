@@ -54,7 +54,8 @@ def _copy(whole: Path, bids: Path, n: int) -> None:
     """Make a study of the first n people, without the truth behind them."""
     table = pd.read_csv(whole / "participants.tsv", sep="\t", dtype=str).head(n)
     for subject in table["participant_id"]:
-        shutil.copytree(whole / subject, bids / subject, dirs_exist_ok=True)
+        if not (bids / subject).exists():  # files that are there stay as they are
+            shutil.copytree(whole / subject, bids / subject)
     table.to_csv(bids / "participants.tsv", sep="\t", index=False)
 
 
