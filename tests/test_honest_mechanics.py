@@ -186,7 +186,7 @@ def test_figures_show_every_model(made):
         assert drawn == 9
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert labels == table.drop_duplicates(["group", "label"])["label"].tolist()
-    assert "every model" in figure.get_label()
+    assert "9 models" in figure.get_label()
 
     null, tests = honest_tables.for_nulls(found)
     assert null.groupby("label").size()[tests["label"].iloc[0]] == 99

@@ -76,7 +76,7 @@ def test_the_demo_needs_nothing_but_the_notebook():
 
 @pytest.mark.parametrize("chapter", STAGES)
 def test_no_folder_of_a_real_cohort_is_named(chapter):
-    folder = Path("/home/somebody/runs/st-elsewhere")
+    folder = Path("/data/somebody/runs/st-elsewhere")
     table = parameters_used.table(chapter, REAL, folder)
     line = parameters_used.command(chapter, REAL, folder)
     shown = display.parameters(table, line)

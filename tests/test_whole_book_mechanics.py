@@ -15,7 +15,7 @@ from alsnb.book import toc_pages
 from alsnb.printing import PrintError, book_pdf
 
 pytestmark = pytest.mark.xdist_group("run")
-OWN = [*toc_pages(ROOT / "_toc.yml"), "search", "genindex", "index"]
+OWN = [*toc_pages(ROOT / "_toc.yml"), "search", "genindex", "py-modindex", "index"]
 CHAPTER = "notebooks/01_simulate_cohort.html"
 
 
@@ -113,7 +113,7 @@ def test_the_language_the_headings_the_pictures_and_the_tables(small_book):
         levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", article)]
         steps = zip(levels, levels[1:], strict=False)
         assert all(after <= before + 1 for before, after in steps), page
-        if page.removesuffix(".html") in OWN[:-3]:
+        if page.removesuffix(".html") in OWN[:-4]:
             assert levels.count(1) == 1, page
         pictures = re.findall(r"<img\b[^>]*>", article)
         assert all(re.search(r'alt="[^"]', picture) for picture in pictures), page

@@ -24,6 +24,11 @@ WRONG = (
     (r'<(i|span) (class="fa(?:[srb]|-solid|-regular|-brands)\b)', r'<\1 aria-hidden="true" \2'),
     # The name of a fold is what it shows: "Show code cell source".
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # Parts of the contents that unfold.
+    (
+        r"(<details[^>]*>\s*)<summary>(\s*<span class=\"toctree-toggle\")",
+        r'\1<summary aria-label="More pages">\2',
+    ),
     # What a button does had only a tooltip, in the theme's own words.
     (r"Toggle primary sidebar", "Pages of the book"),
     (r"Toggle secondary sidebar", "Contents of this page"),
