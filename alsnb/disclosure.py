@@ -222,8 +222,7 @@ def shown_counts(participants: pd.DataFrame, minimum: int = 0) -> dict[tuple[str
     -------
     dict
         By variable ("sex" or "age"), level and label, as :func:`alsnb.demographics.counts` has
-        them; empty
-        without a minimum or without ages and sexes.
+        them; empty without a minimum or without ages and sexes.
     """
     if not minimum:
         return {}
