@@ -362,7 +362,7 @@ def _kept_sums(
         batches = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
         done = ordered((delayed(_sums)(batch) for batch in batches), n_jobs)
         total: dict[str, Floats] = {}
-        for part in bar(done, total=len(batches), said="means", unit="batch", shown=progress):
+        for part in bar(done, total=len(batches), said="means", unit="part", shown=progress):
             total = {k: part[k] + total[k] if k in total else part[k] for k in part}
         total["affine"] /= len(batches)
         with features.replacing(path, suffix=".npz") as temporary:

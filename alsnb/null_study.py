@@ -295,7 +295,7 @@ def _tests(
         delayed(_tested)(table, labels, settings, batch, path) for path, batch in missing.items()
     )
     done = unordered(jobs, n_jobs)
-    for _ in bar(done, total=len(missing), said="null tests", unit="batch", shown=progress):
+    for _ in bar(done, total=len(missing), said="null tests", unit="part", shown=progress):
         pass
     return pd.concat([pd.read_parquet(path) for path in batches], ignore_index=True)
 

@@ -257,7 +257,7 @@ def _draws(
     missing = [(c, p) for c, p in zip(chunks, paths, strict=True) if not p.is_file()]
     jobs = (delayed(_chunk)(generator, s, c, p) for c, p in missing)
     done = unordered(jobs, n_jobs)
-    for _ in bar(done, total=len(missing), said=f"power, {name}", unit="batch", shown=progress):
+    for _ in bar(done, total=len(missing), said=f"power, {name}", unit="part", shown=progress):
         pass
     found = pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True)
     return found.assign(representation=name)

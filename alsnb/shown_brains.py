@@ -404,7 +404,7 @@ def _lay_out(
         title = f"Mean brains of {positive} and {negative}"
     else:
         title = "A simulated head (no person was scanned) and the groups' mean brains"
-    caption = f"{title}: slices through the point that the viewer begins with."
+    caption = f"{title}, of {study.people()}: slices through the point that the viewer begins with."
     figure = study.save_figure(
         f"viewer_{name}", still(pictures[0], top, moved, start.tolist()), caption
     )

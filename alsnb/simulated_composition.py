@@ -65,7 +65,7 @@ def composition(n_subjects: int = 654, seed: int = 42) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``participant_id`` (``sub-0001``), ``age`` (whole years), ``sex`` ("F"/"M"), ``group``
+        ``participant_id`` (``sub-`` and number), ``age`` (years), ``sex`` ("F"/"M"), ``group``
         ("ALS"/"mimic") and ``diagnosis``, in random order.
 
     Raises

@@ -126,7 +126,7 @@ def simulate_subject(
     Parameters
     ----------
     participant_id : str
-        ``sub-0001`` and so on.
+        ``sub-`` and a number, counted from 1.
     n_subjects, voxel_mm, effects, seed
         As given to :func:`simulate_cohort`.
 

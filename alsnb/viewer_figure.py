@@ -55,6 +55,7 @@ def still(
         1, 3, figsize=(WIDTH, WIDTH * 0.95 * tall / sum(wide) + 0.6), width_ratios=wide
     )
     scale: Any = None
+    seen = []
     for ax, (plane, axis, sides), (u, v) in zip(axes, PLANES, rest, strict=True):
         options: dict[str, Any] = {"aspect": zooms[v] / zooms[u], "interpolation": "nearest"}
         base = np.take(picture.values(), at[axis], axis).T[::-1]
@@ -66,6 +67,7 @@ def still(
             ax.imshow(colours, gid=BRAIN_ONLY, **options)
         letter, along = "xyz"[axis], f"{where[axis]:.0f}".replace("-", "−")
         ax.set_title(f"{plane}, {letter} = {along} mm")
+        seen.append(f"{plane.lower()} at {letter} = {along} mm")
         _bare(ax, sides)
     if overlay is not None and overlay.kind == "labels":
         patches = [Patch(color=colour, label=name) for _, name, colour, _ in overlay.names]
@@ -73,8 +75,8 @@ def still(
     elif scale is not None and overlay is not None:
         label = f"{overlay.label} ({overlay.unit})"
         figure.colorbar(scale, ax=axes, label=label, location="bottom", shrink=0.6, aspect=40)
-    on_top = f", with {overlay.label[:1].lower()}{overlay.label[1:]} on top" if overlay else ""
-    return described(figure, f"{picture.label} on axial, coronal and sagittal slices{on_top}.")
+    on_top = f", with \u201c{overlay.label}\u201d on top" if overlay else ""
+    return described(figure, f"{picture.label}, three slices{on_top}: {', '.join(seen)}.")
 
 
 def _coloured(overlay: Volume, codes: NDArray[np.uint8]) -> tuple[NDArray[np.float64], Any]:

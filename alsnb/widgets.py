@@ -264,9 +264,11 @@ def control(name: str, value: Any) -> ipywidgets.ValueWidget:
         del how["continuous_update"]
         options = schema.get("enum", [True, False])
         return w.Dropdown(options=options, value=value, **how)
-    if schema["type"] == "array" and "enum" in schema["items"]:
+    known = _known(schema) if schema["type"] == "array" else []
+    if known:
         del how["continuous_update"]
-        options = schema["items"]["enum"]
+        # A plugin's own stand after those that the book has.
+        options = [*known, *(v for v in value if v not in known)]
         return w.SelectMultiple(
             options=options, value=tuple(value), rows=min(len(options), 8), **how
         )
@@ -282,6 +284,13 @@ def control(name: str, value: Any) -> ipywidgets.ValueWidget:
 @functools.cache
 def _schema() -> dict[str, Any]:
     return dict(Parameters.model_json_schema()["properties"])
+
+
+def _known(schema: dict[str, Any]) -> list[str]:
+    """List what an array may hold by name; empty where it holds numbers or any text."""
+    items = schema["items"]
+    kinds = [items, *items.get("anyOf", [])]
+    return next((list(kind["enum"]) for kind in kinds if "enum" in kind), [])
 
 
 def _nice(value: float) -> float:

@@ -105,7 +105,8 @@ def test_each_section_says_something_of_its_own(name):
 def test_code_is_folded_and_short_and_the_fixed_cells_are_there(name):
     code = [c for c in NOTEBOOKS[name].cells if c.cell_type == "code"]
     for cell in code:
-        assert {"hide-input", "hide-cell", "remove-cell"} & set(cell.metadata.get("tags", [])), cell.source
+        tags = set(cell.metadata.get("tags", []))
+        assert {"hide-input", "hide-cell", "remove-cell"} & tags, cell.source
         assert len(cell.source.splitlines()) <= 25
     sources = [c.source for c in code]
     for call in (f'HTML(study.steps("{name}"))', f'HTML(study.parameters("{name}"))'):

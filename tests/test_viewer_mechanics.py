@@ -378,7 +378,7 @@ def test_it_fits_a_phone_and_answers_a_finger(browser, shown, volumes, tmp_path,
 def test_without_scripts_there_is_a_drawing_with_its_description(browser, shown, tmp_path):
     tab = opened(browser, shown, tmp_path, java_script_enabled=False)
     assert not tab.locator("[data-live]").is_visible()
-    picture = tab.get_by_role("img", name="Scan on axial, coronal and sagittal slices, with lost")
+    picture = tab.get_by_role("img", name="Scan, three slices, with “lost")
     assert picture.is_visible()
     tab.context.close()
 
