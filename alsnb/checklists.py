@@ -323,7 +323,7 @@ _METRICS = """## The score
 METRICS gives each item a weight. The score is the weight of the items met over that of all items
 that apply, in per cent. It knows yes and no only, so *partly* counts as no. {conditions}
 
-| | Score (%) | In its words |
+| Of what | Score (%) | In its words |
 |---|---|---|
 {scores}
 
