@@ -48,6 +48,7 @@ DOOR = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url={page}">
 <title>{title}</title>
+<link rel="icon" href="_static/icon.svg">
 </head>
 <body><main><h1>{title}</h1><p><a href="{page}">Open the book</a></p></main></body>
 </html>

@@ -143,9 +143,22 @@
     box.after(bar);
   }
 
+  // Smaller type only where a table would not fit the column, or its cells become towers: a page
+  // without scripts, and paper, keep what the table's number of columns suggests. A phone's tables
+  // scroll.
+  function fit(table) {
+    const box = table.closest(".table-scroll");
+    if (!box || box.clientWidth < 500) return;
+    const tooWide = () => box.scrollWidth > box.clientWidth + 1;
+    box.classList.remove("wide");
+    const tower = [...table.rows].some((row) => row.offsetHeight > 120);
+    if (tooWide() || tower) box.classList.add("snug");
+    if (tooWide()) box.classList.add("wide");
+  }
+
   const start = () => document
     .querySelectorAll(".table-scroll > table, .pst-scrollable-table-container > table")
-    .forEach(equip);
+    .forEach((table) => { equip(table); fit(table); });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
