@@ -276,8 +276,12 @@ def _decimals(value: float) -> str:
 
 
 def _minus(cell: str) -> str:
-    """Write the hyphen before a number as a minus; that within a range or a name stays."""
+    """Write the hyphen before a number as a minus; that within a range or a name stays.
+
+    What was rounded to nothing has no sign.
+    """
     tag, _, content = cell.partition(">")
+    content = re.sub(r"(?<![\w.)-])-(?=0(?:\.0+)?(?![\d.e]))", "", content)
     return f"{tag}>" + re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", content)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import shutil
 
 import pandas as pd
@@ -192,3 +193,10 @@ def test_units_stand_in_the_header():
     assert '<th scope="col" class="num">volume (ml)</th>' in made.html
     assert '<td class="num">1.5</td>' in made.html
     assert list(made.frame) == ["volume"]
+
+
+def test_nothing_has_no_sign():
+    values = pd.DataFrame({"change": [-0.0004, -1.5], "range": ["-0.00 to -0.01", "1-0"]})
+    made = display.styled_table(values, "C", formats={"change": "{:.2f}"}, index=False)
+    shown = re.findall(r"<td[^>]*>([^<]*)</td>", made.html)
+    assert shown == ["0.00", "0.00 to −0.01", "−1.50", "1-0"]

@@ -151,8 +151,10 @@
     if (!box || box.clientWidth < 500) return;
     const tooWide = () => box.scrollWidth > box.clientWidth + 1;
     box.classList.remove("wide");
-    const tower = [...table.rows].some((row) => row.offsetHeight > 120);
-    if (tooWide() || tower) box.classList.add("snug");
+    const heights = [...table.rows].map((row) => row.offsetHeight);
+    const broken = heights.filter((height) => height > 40).length;
+    const towers = heights.some((height) => height > 120) || (broken > 6 && broken > heights.length / 2);
+    if (tooWide() || towers) box.classList.add("snug");
     if (tooWide()) box.classList.add("wide");
   }
 

@@ -183,7 +183,7 @@
       draw(picture, "text", {x: (box.left + box.right) / 2, y: box.bottom + 34,
         "text-anchor": "middle"}, `Lost of ${data.regions[Number(control.kind.value)]} (%)`);
       for (const [y, text] of ticks) {
-        draw(picture, "text", {x: box.left - 5, y: y + 4, "text-anchor": "end"}, text);
+        draw(picture, "text", {x: box.left - 8, y: y + 4, "text-anchor": "end"}, text);
       }
       draw(picture, "text", {x: 12, y: (box.top + box.bottom) / 2, "text-anchor": "middle",
         transform: `rotate(-90 12 ${(box.top + box.bottom) / 2})`}, title);
