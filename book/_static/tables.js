@@ -2,6 +2,8 @@
 // that the table shows and nothing else.
 (() => {
   "use strict";
+  // Tables of a run, and those of the prose.
+  const BOXES = ".table-scroll, .pst-scrollable-table-container";
   const EMPTY = new Set(["", "–", "hidden"]);
   const NUMBER = /^[<>≥≤=~]?\s?\(?([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?=$|[\s%)×])/;
   const text = (cell) => cell.textContent.replace(/[\u00a0\s]+/g, " ").trim();
@@ -130,7 +132,7 @@
   }
 
   function equip(table) {
-    const box = table.closest(".table-scroll, .pst-scrollable-table-container");
+    const box = table.closest(BOXES);
     if (!box || !table.tHead || !table.tBodies.length || box.hasAttribute("data-plain")) return;
     const bar = document.createElement("div");
     bar.className = "table-tools";
@@ -147,7 +149,7 @@
   // without scripts, and paper, keep what the table's number of columns suggests. A phone's tables
   // scroll.
   function fit(table) {
-    const box = table.closest(".table-scroll");
+    const box = table.closest(BOXES);
     if (!box || box.clientWidth < 500) return;
     const tooWide = () => box.scrollWidth > box.clientWidth + 1;
     box.classList.remove("wide");
@@ -158,9 +160,29 @@
     if (tooWide()) box.classList.add("wide");
   }
 
-  const start = () => document
-    .querySelectorAll(".table-scroll > table, .pst-scrollable-table-container > table")
-    .forEach((table) => { equip(table); fit(table); });
+  // A long name may break after an underscore or a slash.
+  function breakable(box) {
+    box.querySelectorAll("code").forEach((code) => {
+      const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), found = [];
+      while (walker.nextNode()) found.push(walker.currentNode);
+      for (const node of found) {
+        const parts = node.data.split(/(?<=[_/])(?=.)/);
+        if (parts.length > 1 && node.data.length > 12)
+          node.replaceWith(...parts.flatMap((part, i) => i ? [document.createElement("wbr"), part] : [part]));
+      }
+    });
+  }
+
+  function start() {
+    document.querySelectorAll(BOXES).forEach((box) => {
+      const table = box.querySelector(":scope > table");
+      if (table) { breakable(box); equip(table); fit(table); }
+    });
+    // Those of a page of prose look alike.
+    const prose = document.querySelectorAll(".pst-scrollable-table-container");
+    const snug = [...prose].some((box) => box.classList.contains("snug"));
+    prose.forEach((box) => box.classList.toggle("snug", snug));
+  }
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
