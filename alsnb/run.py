@@ -75,7 +75,8 @@ def run(
             _clear_leftovers(folder)
         stale = _stale(study, notebooks, force)
         if stale:
-            _compute(study, stale)
+            with scheduling.waking(delayed(_import_papermill)(), _side_by_side(params)):
+                _compute(study, stale)
             _execute_all(study, stale)
             _write_exclusions(study)
     return study.run_dir
@@ -129,13 +130,21 @@ def _execute_all(study: Study, notebooks: Sequence[Path]) -> None:
     inputs, params = study.input_hash(), study.params
     # Everything is in the store by now, so notebooks need not wait for one another.
     calls = [delayed(execute)(n, params, study.run_dir, inputs, force=True) for n in notebooks]
-    side_by_side = min(effective_n_jobs(params.n_jobs), MOST_KERNELS)
-    done = scheduling.unordered(calls, side_by_side, anywhere=False)
+    done = scheduling.unordered(calls, _side_by_side(params), anywhere=False)
     shown = progress_room.bar(
         done, total=len(calls), said="notebooks", unit="notebook", shown=study.progress
     )
     for _ in shown:
         pass
+
+
+def _side_by_side(params: Parameters) -> int:
+    return min(effective_n_jobs(params.n_jobs), MOST_KERNELS)
+
+
+def _import_papermill() -> None:
+    """Import what a worker executes notebooks with, ahead of the first."""
+    import papermill  # noqa: F401
 
 
 def _write_exclusions(study: Study) -> None:

@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import threadpoolctl
 
 from alsnb import plugins
 from alsnb.errors import AlsnbError
@@ -36,6 +38,10 @@ DECIDING = (
     "alsnb", "imbalanced-learn", "nibabel", "nilearn", "numpy", "pandas", "pyradiomics",
     "scikit-image", "scikit-learn", "scipy", "SimpleITK", "skorch", "statsmodels", "torch",
 )  # fmt: skip
+# A worker that imports torch after its first call has grown so much that loky takes it for
+# leaking and starts another; nothing is lost by that, and nobody can do anything about it.
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+
 #: Seconds in which a scheduler has to answer, and in which a first worker has to join it.
 ANSWER_S, JOIN_S = 10.0, 600.0
 #: Calls sent ahead to a cluster: those that workers who join later can begin with.
@@ -130,8 +136,9 @@ def unordered(calls: Iterable[Call], n_jobs: int = 1, *, anywhere: bool = True) 
     calls : iterable of (function, arguments, options)
         As ``joblib.delayed`` makes them. Nothing is started when there is none.
     n_jobs : int, default 1
-        Processes; -1: one per core. With 1 everything happens in this process, cluster or not;
-        otherwise a cluster's workers, all of them, take the place of this machine's.
+        Processes; -1: one per core. With 1 everything happens in this process, cluster or not,
+        and so does a single call on this machine, with one thread; otherwise a cluster's
+        workers, all of them, take the place of this machine's.
     anywhere : bool, default True
         False: on this machine, because the calls need it.
 
@@ -146,6 +153,29 @@ def unordered(calls: Iterable[Call], n_jobs: int = 1, *, anywhere: bool = True) 
         When the cluster, or a process of this machine, was lost for good.
     """
     return _made(calls, n_jobs, "generator_unordered", anywhere)
+
+
+@contextmanager
+def waking(call: Call, n_jobs: int) -> Iterator[None]:
+    """Start this machine's worker processes while something else is done.
+
+    Parameters
+    ----------
+    call : (function, arguments, options)
+        As ``joblib.delayed`` makes it; each worker makes it once, to import what it will need.
+    n_jobs : int
+        Processes that will be asked for; -1: one per core. 1: nothing is started.
+    """
+    woken: Iterator[Any] = iter(())
+    if n_jobs != 1:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            run = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        woken = run(call for _ in range(joblib.effective_n_jobs(n_jobs)))
+    try:
+        yield
+    finally:
+        for _ in woken:  # a generator that is thrown away would stop the workers
+            pass
 
 
 def ordered(calls: Iterable[Call], n_jobs: int = 1) -> Iterator[Any]:
@@ -198,6 +228,14 @@ def _made(calls: Iterable[Call], n_jobs: int, return_as: str, anywhere: bool) ->
         for function, arguments, options in calls:
             yield function(*arguments, **options)
         return
+    first, second = next(calls), next(calls, None)
+    if second is None and anywhere and _place is None:  # sooner done than a worker has started
+        function, arguments, options = first
+        with threadpoolctl.threadpool_limits(1):
+            result = function(*arguments, **options)
+        yield result
+        return
+    calls = itertools.chain([first] if second is None else [first, second], calls)
     # The settings of `parallel_config` are read when Parallel is made; they must not stay in
     # force while this generator waits.
     if _place is None or not anywhere:
@@ -320,8 +358,6 @@ _THREADED = {"numpy", "scipy.linalg", "sklearn", "torch", "SimpleITK", "numba"}
 @functools.cache
 def _limit_threads(loaded: frozenset[str]) -> None:
     """Give each library that is loaded by now one thread."""
-    import threadpoolctl
-
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"

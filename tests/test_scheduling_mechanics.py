@@ -9,7 +9,9 @@ import time
 import joblib
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
+import threadpoolctl
 from cluster import Cluster, _until
 from slow_means import SlowMeans
 
@@ -52,6 +54,39 @@ def test_results_come_in_order_or_as_they_come():
         assert list(scheduling.ordered(calls, n_jobs)) == expected
         assert sorted(scheduling.unordered(calls, n_jobs)) == sorted(expected)
     assert list(scheduling.unordered([], 2)) == []
+
+
+def _where():
+    """Process, and threads of its libraries."""
+    return os.getpid(), {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+
+
+def test_a_single_call_needs_no_worker_and_has_one_thread():
+    before = _where()
+    for made in (scheduling.ordered, scheduling.unordered):
+        assert list(made([joblib.delayed(_where)()], 2)) == [(os.getpid(), {1})]
+        assert _where() == before  # and this process has its threads again
+    two = list(scheduling.ordered([joblib.delayed(_where)()] * 2, 2))
+    assert os.getpid() not in {process for process, _ in two}
+    # Notebooks are executed in workers, whose environment their kernels take over.
+    ((elsewhere, _),) = scheduling.unordered([joblib.delayed(_where)()], 2, anywhere=False)
+    assert elsewhere != os.getpid()
+
+
+def test_workers_are_woken_meanwhile_and_then_used():
+    joblib.externals.loky.get_reusable_executor().shutdown(kill_workers=True)
+    with scheduling.waking(joblib.delayed(time.sleep)(0.1), 2):
+        woken = {p.pid for p in psutil.Process().children(recursive=True)}
+        assert list(scheduling.ordered([joblib.delayed(divmod)(7, 3)], 2)) == [(2, 1)]
+    assert set(scheduling.ordered([joblib.delayed(os.getpid)()] * 4, 2)) <= woken
+    with scheduling.waking(joblib.delayed(_end_this_process)(), 1):  # nothing is started
+        pass
+
+
+def test_what_fails_while_workers_wake_is_said_as_it_is():
+    with pytest.raises(ZeroDivisionError), scheduling.waking(joblib.delayed(time.sleep)(0.1), 2):
+        divmod(1, 0)
+    assert list(scheduling.ordered([joblib.delayed(divmod)(n, 3) for n in (7, 8)], 2))
 
 
 def test_a_local_worker_that_is_killed_is_a_clear_error():
