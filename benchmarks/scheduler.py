@@ -57,19 +57,13 @@ def _once(values: dict[str, Any], n_dask: int) -> tuple[float, dict[str, pd.Data
     with LocalCluster(n_workers=n_dask, threads_per_worker=1, dashboard_address=None) as cluster:
         params = parameters.validate(values | {"scheduler": cluster.scheduler_address})
         with scheduling.at(params.scheduler, params.run_dir):
-            list(scheduling.unordered([(_load, (), {})] * 8, -1))  # imports are no work
+            # What a process does once (imports, loading compiled code) is no work.
+            warm = params.model_copy(update={"run_dir": f"{params.run_dir}-warm"})
+            _extract(Study(warm, progress=False))
             return _extract(Study(params, progress=False))
 
 
-def _load() -> None:
-    from alsnb import extractors
-
-    assert extractors
-
-
 def _extract(study: Study) -> tuple[float, dict[str, pd.DataFrame]]:
-    if study.params.n_jobs != 1 and not study.params.scheduler:
-        list(scheduling.unordered([(_load, (), {})] * 8, study.params.n_jobs))
     start = time.perf_counter()
     tables = {n: getattr(study, n).features for n in ("intensities", "radiomics", "embeddings")}
     return time.perf_counter() - start, tables

@@ -1,6 +1,7 @@
 """Mechanics: the same results in one process, in several and on a cluster that loses workers."""
 
 import os
+import resource
 import signal
 import socketserver
 import threading
@@ -281,3 +282,26 @@ def _threads():
     pools = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
     itk = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
     return [torch.get_num_threads(), itk, *pools], scheduling.width(-1)
+
+
+def _page_faults():
+    """Process, and pages asked of the system for fifty arrays of 8 MB, one after another."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        np.ones(1_000_000)
+    return os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def test_one_worker_is_a_cluster_and_keeps_its_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")  # as Dask's nanny sets it
+    made = Cluster(tmp_path)
+    try:
+        made.add_worker()
+        made.wait(1)
+        with scheduling.at(str(made.file)):
+            found = list(scheduling.ordered([joblib.delayed(_page_faults)()] * 4, -1))
+    finally:
+        made.close()
+    assert {process for process, _ in found} == {made.workers[0].pid}
+    # An array has 1,953 pages; asked for anew each time that would be 97,650.
+    assert found[-1][1] < 10_000
