@@ -25,7 +25,7 @@ pdf: $(READY)  ## Print the rendered book as one PDF, runs/RUN/book.pdf (needs C
 	$(BIN)/alsnb pdf --run $(RUN)
 
 test: $(READY) lint  ## Lint, check types and run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(READY)  ## Check style, docstrings and types
 	$(BIN)/ruff check .

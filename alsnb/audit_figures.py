@@ -164,7 +164,7 @@ def rounding_boxes(
         ax.set_yticks([recall[0], recall[1]], [f"{v:.3f}" for v in recall])
         ax.grid(False)
     axes[0, 0].set_ylabel("Recall")
-    said = "; ".join(ax.get_title().replace("\n", ", ") for ax in axes[0])
+    said = "; ".join(ax.get_title(loc="left").replace("\n", ", ") for ax in axes[0])
     return described(
         figure, f"Confusion matrices that round to the printed precision and recall: {said}."
     )
@@ -204,7 +204,7 @@ def roc_bounds(models: pd.DataFrame) -> Figure:
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes[0, 0].set_ylabel("Recall")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    said = "; ".join(ax.get_title().replace("\n", ": ") for ax in axes[0])
+    said = "; ".join(ax.get_title(loc="left").replace("\n", ": ") for ax in axes[0])
     return described(figure, f"Smallest AUC of a ROC curve through each model's point. {said}.")
 
 
@@ -336,7 +336,7 @@ def field_of_view(field_mm: float, slab_mm: float, brain_mm: tuple[float, float,
         ax.set(xlabel="mm", aspect="equal", xlim=(-290, 290), ylim=(-290, 290))
     axes[0].set_ylabel("mm")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    said = "; ".join(ax.get_title().replace("\n", " ") for ax in axes)
+    said = "; ".join(ax.get_title(loc="left").replace("\n", " ") for ax in axes)
     return described(figure, f"The printed field of view and a brain, to scale. {said}.")
 
 
