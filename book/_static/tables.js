@@ -150,9 +150,10 @@
   // scroll.
   function fit(table) {
     const box = table.closest(BOXES);
-    if (!box || box.clientWidth < 500) return;
-    const tooWide = () => box.scrollWidth > box.clientWidth + 1;
+    if (!box) return;
     box.classList.remove("wide");
+    if (box.clientWidth < 500) return;
+    const tooWide = () => box.scrollWidth > box.clientWidth + 1;
     const heights = [...table.rows].map((row) => row.offsetHeight);
     const broken = heights.filter((height) => height > 40).length;
     const towers = heights.some((height) => height > 120) || (broken > 6 && broken > heights.length / 2);
