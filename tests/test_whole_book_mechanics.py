@@ -267,6 +267,8 @@ def test_no_table_is_cut_on_paper(browser, small_book):
     tab.evaluate(printing.FIT, printing.TEXT_WIDTH)
     edges = """[...document.querySelectorAll("table, img, pre")]
         .map(e => e.getBoundingClientRect().right)"""
+    heads = tab.evaluate("[...document.querySelectorAll('thead th')].map(h => h.innerText.trim())")
+    assert {"model", "F1-score", "AUC"} <= set(heads)  # buttons in the page, words on paper
     # A pixel for rounding.
     assert max(tab.evaluate(edges)) <= printing.TEXT_WIDTH + 1
     whole.unlink()

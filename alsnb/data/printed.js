@@ -17,7 +17,9 @@
       ? fold.replaceWith(...fold.childNodes) : fold.remove();
   });
   article.querySelectorAll("details").forEach(fold => { fold.open = true; });
-  article.querySelectorAll("script, noscript, button, input, select, .headerlink, [hidden]")
+  // A header of a table is a button, to sort by; paper keeps what it says.
+  article.querySelectorAll("button.sort").forEach(button => button.replaceWith(...button.childNodes));
+  article.querySelectorAll("script, noscript, button, input, select, .table-tools, .headerlink, [hidden]")
     .forEach(needless => needless.remove());
   const root = new URL("../".repeat(own.split("/").length - 1) || "./", document.baseURI);
   const place = (page, id) => `${mark(page)}${id ? "--" + id : ""}`;
