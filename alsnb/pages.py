@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:  # loaded with the first page: a run that has nothing to do ne
 
     from alsnb import display
     from alsnb.parameters import Parameters
+
+
+#: Set for notebooks that a run executes, and not for one that papermill executes by hand.
+EXECUTED = "ALSNB_EXECUTED"
 
 
 class Pages:
@@ -136,7 +141,7 @@ class Pages:
         return shown
 
     def finish(self, chapter: str, writes: list[str]) -> None:
-        """Check at a notebook's end that it wrote what it says, and remember what.
+        """Check at a notebook's end that it wrote what it says; in a run, remember what.
 
         Parameters
         ----------
@@ -155,6 +160,9 @@ class Pages:
             raise CohortError(
                 f"{chapter} did not write {missing}; it wrote {sorted(self._written)}"
             )
+        # By hand, with other parameters perhaps: the run whose files these were has to notice.
+        if not os.environ.get(EXECUTED):
+            return
         hashes = {name: features.file_hash(self.run_dir / name) for name in sorted(self._written)}
         features.write_text(
             self.run_dir / "notebooks" / f"{chapter}.outputs.json", json.dumps(hashes, indent=1)

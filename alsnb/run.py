@@ -26,6 +26,7 @@ from alsnb import progress as progress_room
 from alsnb.chapters import EXTRACTORS, chapters, declared, notebook_key, why_stale
 from alsnb.cohort import check_cohort
 from alsnb.errors import AlsnbError, CohortError, storing
+from alsnb.pages import EXECUTED
 from alsnb.parameters import Parameters
 from alsnb.project import project_root
 from alsnb.study import Study
@@ -250,7 +251,7 @@ def _private_kernels() -> Iterator[Any]:
     from traitlets.config import Config
 
     with tempfile.TemporaryDirectory(prefix="alsnb-") as folder:
-        ours = {"JUPYTER_RUNTIME_DIR": folder, progress_room.VARIABLE: "none"}
+        ours = {"JUPYTER_RUNTIME_DIR": folder, progress_room.VARIABLE: "none", EXECUTED: "1"}
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
         try:

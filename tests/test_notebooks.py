@@ -120,15 +120,17 @@ def test_a_lost_output_is_made_again_and_only_that(small_run):
 
 @pytest.mark.xdist_group("run")
 def test_papermill_alone_from_another_directory(small_run, tmp_path):
+    before = (small_run / "figures" / "intensities.svg").read_bytes()
     command = [sys.executable, "-m", "papermill", str(SOURCES[2]), str(tmp_path / "out.ipynb")]
     command += ["-p", "run_dir", str(small_run), "-p", "histogram_bin_width", "10"]
     done = subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     text = (tmp_path / "out.ipynb").read_text(encoding="utf-8")
     assert "bins of 10" in text
-    # leave the small run as it was
+    # The run notices that its figures are others now, and makes its own again.
     params = json.loads((small_run / "run.json").read_text(encoding="utf-8"))["parameters"]
     run.run(parameters.validate(params), asked=["03"], progress=False)
+    assert (small_run / "figures" / "intensities.svg").read_bytes() == before
 
 
 @pytest.mark.xdist_group("run")
