@@ -256,6 +256,29 @@ def story(result: ConfoundStudy, groups: Sequence[str] = ("positive", "negative"
     return "\n".join(lines)
 
 
+def strongest(alone: pd.DataFrame) -> str:
+    """Say for the front page how well the best confound alone tells the groups.
+
+    Parameters
+    ----------
+    alone : pandas.DataFrame
+        Of a :class:`alsnb.confound_study.ConfoundStudy`.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    rows = alone[(alone["name"] != TOGETHER) & alone["lower"].notna()]
+    if rows.empty:
+        return "No confound is known, so none could be held against that."
+    best = max(rows.to_dict("records"), key=lambda row: float(row["auc"]))
+    said = interval_text(best["auc"], best["lower"], best["upper"])
+    if best["lower"] > 0.5:
+        return f"Without any feature, {best['name']} alone has {said}: a confound tells the groups."
+    return f"Without any feature, the best of {len(rows)} confounds ({best['name']}) has {said}."
+
+
 def _untested(result: ConfoundStudy) -> str:
     """Name what predicts the label and was neither tested in full nor regressed out."""
     handled = {*result.removed, *(result.tests["confound"] if len(result.tests) else ())}

@@ -269,13 +269,6 @@ def _against_chance(result: Honest) -> Line:
         f"{model_name(best['representation'], best['classifier'])}; luck alone lifts about one "
         "interval in 40 above 0.5."
     )
-    simple = result.scores[result.scores["metric"] == "auc"].set_index("classifier")
-    seen = [(LABELS[k], simple.loc[k]) for k in ("age_sex", "brain_volume") if k in simple.index]
-    if seen:
-        said = " and ".join(
-            f"{name} alone {row['estimate']:.2f}{_interval(pd.Series(row))}" for name, row in seen
-        )
-        text += f" Without the scan's texture, {said}."
     return Line(verdict, text)
 
 

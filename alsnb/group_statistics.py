@@ -76,6 +76,33 @@ def means(table: pd.DataFrame, groups: pd.Series, digits: int = 4) -> pd.DataFra
     return pd.DataFrame(columns, index=pd.Index(list(table), name="quantity"))
 
 
+def differences(table: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """Test every column for a difference of means between the groups.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a subject; missing values are left out column by column.
+    labels : pandas.Series
+        1 positive, 0 negative, same index.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows the columns of `table`: ``difference`` (positive minus negative), ``p`` (Welch), ``q``
+        (false discovery rate, Benjamini-Hochberg). Not a number where a group has fewer than
+        two values or nothing varies.
+    """
+    found = pd.DataFrame(
+        {c: difference(table[c], labels) for c in table}, index=["difference", "p"]
+    ).T.astype(float)
+    known = found["p"].notna()
+    found["q"] = np.nan
+    if known.any():
+        found.loc[known, "q"] = multipletests(found.loc[known, "p"], method="fdr_bh")[1]
+    return found.rename_axis("quantity")
+
+
 def _plain(value: float, digits: int) -> str:
     """Write a number with some significant digits and without an exponent where it is large."""
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"

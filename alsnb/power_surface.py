@@ -249,7 +249,7 @@ def how_exact(power: PowerStudy) -> str:
         lines.append(
             f"How rough that is: left out one at a time and drawn over from its neighbours, a "
             f"computed loss is missed by {fixed_points(mean)} on average and by "
-            f"{fixed_points(most)} at most ({points} points)."
+            f"{fixed_points(most)} at most ({points} computed points tried)."
         )
     if len(first.sizes) == 1:
         lines.append(f"One number of people was computed, {first.sizes[0]}: it cannot be moved.")

@@ -23,6 +23,9 @@ REASON = "flagged"
 #: A mean overlap below this is worth a word. On two real heads the methods overlap by 0.95.
 AGREE = 0.9
 
+#: Share of false finds that is allowed among numbers that are said to differ.
+LEVEL = 0.05
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -275,6 +278,43 @@ def flag_story(quality: Quality) -> str:
         parts.append(f"Judged together: {', '.join(titles[c] for c in quality.flagged.joint)}.")
     parts += [f"{note[0].upper()}{note[1:]}." for note in quality.flagged.notes]
     return " ".join(parts)
+
+
+def group_story(tests: pd.DataFrame, groups: Sequence[str]) -> str:
+    """Say which numbers of quality differ between the groups.
+
+    Parameters
+    ----------
+    tests : pandas.DataFrame
+        From :func:`alsnb.group_statistics.differences`.
+    groups : sequence of str
+        The positive and the negative class, as shown.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    known = tests["q"].dropna()
+    if known.empty:
+        return "The groups are too small to compare the quality of their scans."
+    differing = tests[tests["q"] < LEVEL].sort_values("q")
+    if differing.empty:
+        return (
+            f"None of {len(known)} numbers of quality differs between the groups "
+            f"(false discovery rate {100 * LEVEL:g} %; smallest *q* = {known.min():.2g})."
+        )
+    said = "; ".join(
+        f"{name}, more in {groups[0] if row['difference'] > 0 else groups[1]} "
+        f"(*q* = {row['q']:.2g})"
+        for name, row in differing.iterrows()
+    )
+    return (
+        f"{len(differing)} of {len(known)} numbers of quality "
+        f"{'differs' if len(differing) == 1 else 'differ'} between the groups "
+        f"(false discovery rate {100 * LEVEL:g} %): {said}. That can tell the groups apart "
+        "without any disease; the chapter on confounds asks whether the models use it."
+    )
 
 
 def drawn_story(quality: Quality, drawn: Sequence[str], *, hidden: bool) -> str:

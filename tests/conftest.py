@@ -1,6 +1,8 @@
 """Real parts for the tests: scans on disk, the reference data, one small executed run."""
 
+import functools
 import os
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -117,3 +119,25 @@ def make_bids(tmp_path, make_scan):
         return root
 
     return make
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the files of one ``xdist_group`` on one worker: they share a run that takes minutes.
+
+    ``--dist loadgroup`` is meant to do that, but pytest-xdist 3.8 marks groups in names of tests
+    that pytest 9 no longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return _group(file) or nodeid
+
+    return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@functools.cache
+def _group(file: str) -> str:
+    found = re.search(r'xdist_group\("(\w+)"\)', (ROOT / file).read_text(encoding="utf-8"))
+    return found[1] if found else ""
