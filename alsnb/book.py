@@ -232,12 +232,12 @@ def toc_pages(path: Path) -> list[str]:
     Returns
     -------
     list of str
-        Without ending, relative to the book's root.
+        Without ending, relative to the book's root, in the order of reading.
     """
     toc = yaml.safe_load(path.read_text(encoding="utf-8"))
     chapters = [c for part in toc["parts"] for c in part["chapters"]]
-    inner = [c["file"] for chapter in chapters for c in chapter.get("sections", ())]
-    return [toc["root"], *(c["file"] for c in chapters), *inner]
+    named = [c["file"] for chapter in chapters for c in (chapter, *chapter.get("sections", ()))]
+    return [toc["root"], *named]
 
 
 class _Errors(html.parser.HTMLParser):

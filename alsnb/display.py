@@ -47,7 +47,7 @@ class FigureHtml:
         Shown below it.
     """
 
-    svg: bytes
+    svg: bytes = field(repr=False)
     alt: str
     caption: str
 
@@ -181,7 +181,7 @@ class HtmlTable:
         The values.
     """
 
-    html: str
+    html: str = field(repr=False)
     frame: pd.DataFrame = field(repr=False)
 
     def _repr_html_(self) -> str:

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from alsnb.figure_style import (
     OKABE_ITO,
@@ -189,6 +190,7 @@ def permutation_nulls(
         ax.axvline(0.5, color=REFERENCE, linestyle="--", linewidth=1, label="chance")
         ax.set_title(test["title"], fontsize=8.5)
         ax.grid(visible=False, axis="x")
+        ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     for ax in axes.flat[len(tests) :]:
         ax.set_visible(False)
     for line in axes:

@@ -58,7 +58,7 @@ class Widget:
         What it shows without JavaScript.
     """
 
-    html: str
+    html: str = field(repr=False)
     table: pd.DataFrame = field(repr=False)
 
     def _repr_html_(self) -> str:

@@ -41,6 +41,8 @@ WRONG = (
     (r' role="doc-biblioentry"', ""),
     (r'<nav aria-label="Page">', '<nav aria-label="Contents for print">'),
 )
+#: What is shown as it was typed.
+VERBATIM = re.compile(r"(<(script|style|pre|code|svg)\b.*?</\2>)", re.DOTALL)
 #: The book's door: a page of its own, for what cannot follow a redirection.
 DOOR = """<!doctype html>
 <html lang="{language}">
@@ -68,13 +70,28 @@ def mend(app: Sphinx, error: Exception | None) -> None:
             text = text.replace(start, start.replace(" ", f" {attributes} ", 1))
         for pattern, instead in WRONG:
             text = re.sub(pattern, instead, text)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(_joined(text), encoding="utf-8")
+    script = out / "_static" / "searchtools.js"
+    # A dot in an anchor ("#module-alsnb.scan") would be read as the start of a class.
+    text = script.read_text(encoding="utf-8").replace(
+        '`[role="main"] ${anchor}`', '`[role="main"] #${CSS.escape(anchor.slice(1))}`'
+    )
+    script.write_text(text, encoding="utf-8")
     door = DOOR.format(
         language=app.config.language,
         title=app.config.html_title or app.config.project,
         page=f"{app.config.root_doc}.html",
     )
     (out / "index.html").write_text(door, encoding="utf-8")
+
+
+def _joined(text: str) -> str:
+    """Keep a number and its sign of per cent on one line."""
+    parts = VERBATIM.split(text)
+    # Of each match: what stands before it, the whole of it, and the tag's name.
+    parts[::3] = [re.sub(r"(\d(?:</span>)?)\s%(?=\W)", "\\1\u00a0%", part) for part in parts[::3]]
+    del parts[2::3]
+    return "".join(parts)
 
 
 def setup(app: Sphinx) -> dict:
