@@ -17,7 +17,7 @@ SMALL = """
 representations: [radiomics]
 classifiers: [svm_linear]
 dnn_trials: 1
-switch_subjects: 36
+switch_subjects: 72
 switch_voxel_mm: 8.0
 switch_classifiers: [svm_linear]
 switch_trials: 1
