@@ -71,6 +71,7 @@ def test_the_wrong_mask_is_flagged_with_its_reason_and_stays_by_default(kept):
 
 
 def test_exclude_flagged_leaves_it_out_of_every_feature_and_lists_it(root, kept):
+    assert len(kept.radiomics.features) == 14  # with everybody, before
     other = study(root, kept.run_dir, exclude_flagged=True)
     for table in (other.radiomics, other.intensities, other.embeddings):
         assert list(table.features.index) == [f"sub-{i:02d}" for i in range(14) if i != 3]

@@ -158,7 +158,8 @@ def test_a_chapter_by_keyboard(browser, stick):
     tab.keyboard.press("Tab")
     skip = tab.evaluate(FOCUS)
     assert skip["name"] == "Skip to main content"
-    assert tab.locator("#pst-skip-link").bounding_box()["y"] >= 0
+    # It glides into the page.
+    tab.wait_for_function("document.querySelector('#pst-skip-link').getBoundingClientRect().y >= 0")
     tab.keyboard.press("Enter")
     folds = 0
     for _ in range(60):
