@@ -275,8 +275,12 @@ def strongest(alone: pd.DataFrame) -> str:
     best = max(rows.to_dict("records"), key=lambda row: float(row["auc"]))
     said = interval_text(best["auc"], best["lower"], best["upper"])
     if best["lower"] > 0.5:
-        return f"Without any feature, {best['name']} alone has {said}: a confound tells the groups."
-    return f"Without any feature, the best of {len(rows)} confounds ({best['name']}) has {said}."
+        return (
+            f"Without any feature, {best['name']} alone has an AUC of {said}: a confound may tell "
+            "the groups."
+        )
+    of = f"the best of {len(rows)} confounds ({best['name']})"
+    return f"Without any feature, {of} has an AUC of {said}."
 
 
 def _untested(result: ConfoundStudy) -> str:

@@ -93,9 +93,11 @@ def differences(table: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
         (false discovery rate, Benjamini-Hochberg). Not a number where a group has fewer than
         two values or nothing varies.
     """
+    varying = [c for c in table if table[c].nunique() > 1]
     found = pd.DataFrame(
-        {c: difference(table[c], labels) for c in table}, index=["difference", "p"]
-    ).T.astype(float)
+        {c: difference(table[c], labels) for c in varying}, index=["difference", "p"]
+    )
+    found = found.T.astype(float).reindex(table.columns)
     known = found["p"].notna()
     found["q"] = np.nan
     if known.any():

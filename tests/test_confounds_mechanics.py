@@ -360,3 +360,17 @@ def test_scores_within_strata_leave_hidden_ones_out():
     counts = confound_tables.counts_table(strata.strata(cohort, 10).single)
     assert counts["mimic"].tolist() == [confound_tables.HIDDEN] * 2
     assert table.shape == (60, 5)
+
+
+def test_the_front_page_names_the_best_confound():
+    alone = pd.DataFrame(
+        {
+            "name": ["age", "image quality", confound_tables.TOGETHER],
+            "auc": [0.58, 0.74, 0.78], "lower": [0.44, 0.60, 0.63], "upper": [0.72, 0.85, 0.88],
+        }
+    )  # fmt: skip
+    said = confound_tables.strongest(alone)
+    assert "image quality alone has an AUC of 0.74 (0.60 to 0.85): a confound may tell" in said
+    said = confound_tables.strongest(alone.iloc[[0]])
+    assert "the best of 1 confounds (age) has an AUC of 0.58 (0.44 to 0.72)" in said
+    assert "No confound is known" in confound_tables.strongest(alone.iloc[[2]])

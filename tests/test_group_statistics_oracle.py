@@ -120,3 +120,24 @@ def test_explained_variance_sees_what_is_there_and_nothing_else():
     assert np.isnan(r2["same"])
     with pytest.raises(CohortError, match="too few"):
         sensitivity.explained_variance(features.iloc[:8], truth)
+
+
+def test_differences_are_welch_and_benjamini_hochberg():
+    rng = np.random.default_rng(4)
+    index = [f"s{i}" for i in range(40)]
+    labels = pd.Series([1] * 28 + [0] * 12, index=index)
+    table = pd.DataFrame(rng.normal(size=(40, 5)), index=index, columns=list("abcde"))
+    table["a"] += 2 * labels
+    table.loc["s3", "b"] = np.nan
+    table["e"] = 1.0  # says nothing
+    found = group_statistics.differences(table, labels)
+    for name in "abcd":
+        own = table[name].dropna()
+        one, none = own[labels[own.index] == 1], own[labels[own.index] == 0]
+        assert found.loc[name, "p"] == stats.ttest_ind(one, none, equal_var=False).pvalue
+        assert found.loc[name, "difference"] == pytest.approx(one.mean() - none.mean())
+    known = found.loc[list("abcd"), "p"]
+    expected = stats.false_discovery_control(known, method="bh")
+    # The same sums in another order.
+    np.testing.assert_allclose(found.loc[list("abcd"), "q"], expected, rtol=1e-12)
+    assert found.loc["e", ["p", "q"]].isna().all()

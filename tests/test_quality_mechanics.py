@@ -197,3 +197,17 @@ def test_the_figure_of_distances_marks_people_only_where_it_may(kept, smooth):
     assert bool(marked) != smooth
     assert "volume" in [t.get_text() for t in ax.get_yticklabels()]
     assert not any(image.get_gid() != BRAIN_ONLY for image in ax.images)
+
+
+def test_numbers_of_quality_that_differ_are_named():
+    tests = pd.DataFrame(
+        {"difference": [-1.5, 0.1], "p": [1e-4, 0.4], "q": [2e-4, 0.4]},
+        index=["pieces of the mask", "volume (ml)"],
+    )
+    said = quality_study.group_story(tests, ("ALS", "mimic"))
+    assert said.startswith("1 of 2 numbers of quality differs")
+    assert "pieces of the mask, more in mimic (*q* = 0.0002)" in said
+    assert "volume" not in said
+    assert "None of 1 numbers" in quality_study.group_story(tests.tail(1), ("ALS", "mimic"))
+    unknown = quality_study.group_story(tests.assign(q=np.nan), ("ALS", "mimic"))
+    assert "too small" in unknown
