@@ -208,6 +208,8 @@ def _declared(result: Honest, groups: tuple[str, str]) -> Line:
         f"{best['representation']}; 0.5 is chance. Its p is {_p(p)}"
         f"{f' after correction for {len(table)} representations' if many else ''}."
     )
+    if p <= ALPHA and result.verdict.kind != "difference":
+        text += " That changes nothing: so few people reach a small p by an exaggerated AUC only."
     return Line(head[0].upper() + head[1:], text)
 
 
@@ -301,6 +303,8 @@ def _missed(
         verdict = "A difference is there and was found"
         if not found:
             verdict = f"A difference is there and was {'out of reach' if small else 'missed'}"
+            if small and result.verdict.table["p_holm"].min() <= ALPHA:
+                verdict = "A difference is there, and these people are too few to settle it"
     return Line(verdict, f"{told} {reach}")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,15 @@ def test_a_wrong_verdict_is_called_wrong(runs):
         "A difference is there and was missed", "A difference is there and was out of reach",
     }  # fmt: skip
     assert "ALS lost 60 % of precentral grey matter on average" in missed.text
+
+
+def test_a_small_p_of_too_few_people_is_explained(runs):
+    result = runs["planted"][0]
+    few = replace(result.verdict, kind="cannot_tell", detectable=0.95)
+    lines = lines_of(replace(result, verdict=few), LOSS)
+    assert lines[0].text.endswith("so few people reach a small p by an exaggerated AUC only.")
+    assert lines[4].verdict == "A difference is there, and these people are too few to settle it"
+    assert "changes nothing" not in lines_of(result, LOSS)[0].text
 
 
 @pytest.mark.parametrize("kind", ["null", "planted"])
